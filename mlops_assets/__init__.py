@@ -1,0 +1,1 @@
+"""One declaration per ML pipeline; the whole loop as a Dagster asset graph."""

@@ -1,0 +1,169 @@
+"""Station ``features``: one row of features for each clean row, known ``horizon`` before its event.
+
+Here: handing the pipeline's ``features`` its rows and their history, and proving of a sample that
+nothing from the future leaked in. Not here: the features, nor how a proof is made
+(`ml.point_in_time`).
+"""
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from mlops_assets.assets.preview import sample, table
+from mlops_assets.assets.station import check, key, station
+from mlops_assets.checks.results import Verdict, combine, warning
+from mlops_assets.checks.rows import SchemaMismatch, check_rows, failure_summary
+from mlops_assets.ml.point_in_time import differences, recompute
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.lake.core import Lake
+from mlops_assets.resources.lake.resource import LakeResource
+
+
+def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
+    name = "features"
+    horizon = pipeline.horizon
+
+    @station(
+        pipeline,
+        name,
+        description=(
+            f"What is known {horizon} before each event, one row an event."
+            if horizon
+            else "One row of features for each clean row."
+        ),
+        kinds={"pandas", "iceberg"},
+        code_version=pipeline.code_version(pipeline.features, pipeline.feature_schema),
+        deps=[
+            dg.AssetDep(
+                key(pipeline, "clean"),
+                partition_mapping=pipeline.partitions.mapping(lookback=pipeline.lookback),
+            )
+        ],
+        io_manager_key="lake_io",
+        dagster_type=dg.Any,
+        checks=[
+            check(
+                pipeline,
+                name,
+                "feature_schema",
+                f"Every row keeps {pipeline.feature_schema.__name__}.",
+                blocking=True,
+            ),
+            check(
+                pipeline,
+                name,
+                "point_in_time",
+                "Features of sampled rows are the same when recomputed from data truncated at "
+                "event time − horizon.",
+                blocking=True,
+            ),
+            check(pipeline, name, "lookback", "The history that features look back on is there."),
+        ],
+    )
+    def features(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        frames: dict[str, pd.DataFrame] = {}
+        verdicts: dict[str, dict[str, Verdict]] = {
+            "feature_schema": {},
+            "point_in_time": {},
+            "lookback": {},
+        }
+        for partition in context.partition_keys:
+            rows = lake.open().read(pipeline.table("clean"), [partition])
+            history, lookback = read_history(pipeline, lake.open(), partition, rows)
+            made = frames[partition] = pipeline.features(rows, history)
+            if len(made) != len(rows):
+                raise dg.Failure(
+                    f"{pipeline.name}.features returned {len(made):,} rows for {len(rows):,} in "
+                    f"{partition}. Return one row for each row, in the same order.",
+                    allow_retries=False,
+                )
+            context.log.info(f"{partition}: {len(made):,} rows, {len(history):,} of history")
+            verdicts["feature_schema"][partition] = _schema(made, pipeline)
+            verdicts["point_in_time"][partition] = _point_in_time(pipeline, rows, history, made)
+            verdicts["lookback"][partition] = lookback
+        last = next(reversed(frames.values()))
+        return dg.MaterializeResult(
+            value=frames,
+            metadata={
+                "features": len(pipeline.feature_columns),
+                "rows_by_partition": {k: len(v) for k, v in frames.items()},
+                "sample": sample(last, hide=pipeline.personal),
+            },
+            check_results=[
+                combine("feature_schema", verdicts["feature_schema"]),
+                combine("point_in_time", verdicts["point_in_time"]),
+                warning("lookback", verdicts["lookback"]),
+            ],
+        )
+
+    return features
+
+
+def read_history(
+    pipeline: MLPipeline, lake: Lake, partition: str, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, Verdict]:
+    """The clean rows of the look-back before a partition, and whether all of it is in the lake."""
+    wanted = pipeline.partitions.before(partition, pipeline.lookback) if pipeline.lookback else []
+    there = set(lake.partitions(pipeline.table("clean")))
+    missing = [p for p in wanted if p not in there]
+    available = set(pipeline.source.partitions()) if missing else set()
+    if not set(missing) & available:
+        verdict = Verdict(True, f"{len(wanted) - len(missing)} partitions before this one")
+    else:
+        verdict = Verdict(
+            False,
+            f"clean of {', '.join(missing)} is not in the lake; features see less history than "
+            "declared. Materialize it, then this partition again",
+        )
+    window = pipeline.partitions.window(partition)
+    if window is None or len(missing) == len(wanted):
+        return rows.iloc[:0], verdict
+    history = lake.read(pipeline.table("clean"), [p for p in wanted if p in there])
+    times = history[pipeline.event_time]
+    keep = (times >= window[0] - pipeline.lookback) & (times < window[0])
+    return history.loc[keep].reset_index(drop=True), verdict
+
+
+def _schema(frame: pd.DataFrame, pipeline: MLPipeline) -> Verdict:
+    try:
+        report = check_rows(frame, pipeline.feature_schema)
+    except SchemaMismatch as mismatch:
+        return Verdict(False, str(mismatch))
+    bad = int((~report.accepted).sum())
+    return Verdict(
+        bad == 0,
+        f"{bad:,} of {len(frame):,} rows break the schema",
+        {"rules": table(failure_summary(report))},
+    )
+
+
+def _point_in_time(
+    pipeline: MLPipeline, rows: pd.DataFrame, history: pd.DataFrame, made: pd.DataFrame
+) -> Verdict:
+    if pipeline.event_time is None or rows.empty:
+        return Verdict(True, "no event time, nothing to truncate" if len(rows) else "no rows")
+    wanted = min(pipeline.monitors.point_in_time_rows, len(rows))
+    # Seeded by the data's size alone: a rerun checks the same rows.
+    chosen = np.sort(np.random.default_rng(len(rows)).choice(len(rows), wanted, replace=False))
+    again = recompute(
+        pipeline.features,
+        rows,
+        history,
+        chosen,
+        event_time=pipeline.event_time,
+        horizon=pd.Timedelta(pipeline.horizon),
+        lookback=pd.Timedelta(pipeline.lookback),
+        known_at=pipeline.known_at,
+    )
+    columns = list(pipeline.feature_columns)
+    found = differences(made.iloc[chosen][columns], again[columns])
+    if found.empty:
+        return Verdict(True, f"{wanted} rows recomputed, all identical")
+    leaky = ", ".join(sorted(found["column"].unique()))
+    return Verdict(
+        False,
+        f"{found['row'].nunique()} of {wanted} rows differ when recomputed from what was known "
+        f"{pipeline.horizon} before the event: {leaky} look into the future. Use only values "
+        "known by then (see known_at)",
+        {"columns": leaky},
+    )

@@ -1,0 +1,132 @@
+"""Station ``model``: the training job of each as-of partition, and the artifact it left.
+
+Here: from a split and a declaration to a job. Not here: how a job is started, adopted, followed or
+stopped (`resources.sagemaker`), nor what the artifact is (`ml.artifact`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.records import ModelRecord, SplitRecord
+from mlops_assets.assets.station import check, key, station
+from mlops_assets.checks.results import Verdict, combine
+from mlops_assets.ml.artifact.errors import ArtifactError
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.requests import TrainingSpec
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
+
+
+def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
+    training = pipeline.training
+    code_version = pipeline.code_version(training.script, *training.files)
+
+    @station(
+        pipeline,
+        "model",
+        description=f"The model as of each partition, trained by {training.script.name}.",
+        kinds={"sagemaker", "onnx"},
+        code_version=code_version,
+        deps=[key(pipeline, "splits")],
+        pool="sagemaker_training",
+        checks=[
+            check(
+                pipeline,
+                "model",
+                "artifact",
+                "The artifact is whole (digests) and answers its golden rows as at export.",
+                blocking=True,
+            )
+        ],
+    )
+    def model(
+        context: dg.AssetExecutionContext,
+        store: Store,
+        sagemaker: SageMakerResource,
+        training_jobs: PipesSageMakerTrainingClient,
+    ) -> dg.MaterializeResult:
+        records, verdicts = [], {}
+        metadata: dict[str, Any] = {}
+        for partition in context.partition_keys:
+            split = store.load(SplitRecord, pipeline.name, "splits", partition)
+            finished = training_jobs.run_spec(
+                context=context, spec=training_spec(pipeline, split, partition)
+            )
+            metadata = dict(finished.metadata)
+            for reported in finished.get_results(implicit_materializations=False):
+                metadata.update(reported.metadata or {})
+            job = sagemaker.client().describe_training_job(
+                TrainingJobName=finished.metadata["job_name"].value
+            )
+            digest, verdicts[partition] = _verify(store, job)
+            record = _record(partition, job, split, digest, code_version)
+            store.save(pipeline.name, "model", partition, record)
+            records.append(record)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion("-".join(r.artifact_digest[:16] for r in records)),
+            metadata={**metadata, "artifact digest": records[-1].artifact_digest},
+            check_results=[combine("artifact", verdicts)],
+        )
+
+    return model
+
+
+def training_spec(pipeline: MLPipeline, split: SplitRecord, partition: str) -> TrainingSpec:
+    """The training job that a declaration asks for on a split."""
+    training = pipeline.training
+    return TrainingSpec(
+        pipeline=pipeline.name,
+        asset="model",
+        partition=partition,
+        source=(training.script, *training.files),
+        program=training.script.name,
+        channels={name: f"{split.dataset_uri}/{name}" for name in ("train", "holdout")},
+        hyperparameters={"label": pipeline.label.column, **training.hyperparameters},
+        image_uri=training.image,
+        instance_type=training.instance_type,
+        instance_count=training.instance_count,
+        volume_gb=training.volume_gb,
+        max_runtime_s=int(training.max_runtime.total_seconds()),
+        use_spot=training.use_spot,
+        metric_definitions=training.metrics,
+    )
+
+
+def _verify(store: Store, job: dict[str, Any]) -> tuple[str, Verdict]:
+    # Imported here: ONNX Runtime is not needed to load the code location.
+    from mlops_assets.ml.artifact.load import Artifact
+
+    try:
+        with fetch(store, job["ModelArtifacts"]["S3ModelArtifacts"]) as directory:
+            artifact = Artifact.load(Path(directory))
+            artifact.check_golden()
+            rows, worst = artifact.manifest.check.rows, artifact.manifest.check.max_abs_diff
+            return artifact.digest(), Verdict(
+                True,
+                f"{len(artifact.manifest.files)} files as sealed; {rows:,} rows agree with the "
+                f"training framework to {worst:.1e}",
+            )
+    except ArtifactError as error:
+        return "invalid", Verdict(False, str(error))
+
+
+def _record(
+    partition: str, job: dict[str, Any], split: SplitRecord, digest: str, code_version: str
+) -> ModelRecord:
+    return ModelRecord(
+        as_of=partition,
+        job_name=job["TrainingJobName"],
+        job_arn=job["TrainingJobArn"],
+        artifact_uri=job["ModelArtifacts"]["S3ModelArtifacts"],
+        artifact_digest=digest,
+        dataset_digest=split.digest,
+        image=job["AlgorithmSpecification"]["TrainingImage"],
+        hyperparameters=job["HyperParameters"],
+        code_version=code_version,
+        billable_seconds=job.get("BillableTimeInSeconds"),
+        metrics={m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])},
+    )

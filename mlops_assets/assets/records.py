@@ -1,0 +1,76 @@
+"""What the stations from ``splits`` on tell each other: small, typed, stored as JSON.
+
+Here: the fields and nothing else. How records are stored is `resources.records`.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SplitRecord(_Record):
+    """An immutable dataset: which rows train, which are held out."""
+
+    as_of: str
+    dataset_uri: str
+    digest: str
+    method: Literal["window", "time", "hash"]
+    train_partitions: tuple[str, ...]
+    missing_partitions: tuple[str, ...]
+    rows: dict[str, int]
+    unlabelled: int
+    features_snapshot: int
+
+
+class ModelRecord(_Record):
+    """A trained, sealed model and the job that made it."""
+
+    as_of: str
+    job_name: str
+    job_arn: str
+    artifact_uri: str
+    artifact_digest: str
+    dataset_digest: str
+    image: str
+    hyperparameters: dict[str, str]
+    code_version: str
+    billable_seconds: int | None
+    metrics: dict[str, float]
+
+
+class GateResult(_Record):
+    """One question asked of a model before it may be registered."""
+
+    name: str
+    passed: bool
+    description: str
+
+
+class EvaluationRecord(_Record):
+    """A model's held-out quality beside the baselines' and the champion's."""
+
+    as_of: str
+    artifact_digest: str
+    rows: int
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    champion: str | None
+    champion_metrics: dict[str, float] | None
+    gates: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.passed for gate in self.gates)
+
+
+class RegistrationRecord(_Record):
+    """A model package in the registry, or why there is none."""
+
+    as_of: str
+    package_arn: str | None
+    status: str
+    reason: str

@@ -1,0 +1,148 @@
+"""Station ``registered_model``: models that passed every gate, as packages with their lineage.
+
+Here: what a package must say about where its model comes from. Not here: the registry's own rules
+(`resources.sagemaker.registry`).
+"""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import dagster as dg
+
+from mlops_assets.assets.records import (
+    EvaluationRecord,
+    ModelRecord,
+    RegistrationRecord,
+    SplitRecord,
+)
+from mlops_assets.assets.station import key, station
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker import registry
+from mlops_assets.resources.sagemaker.names import digest_of
+from mlops_assets.resources.sagemaker.requests import Placement
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+
+
+def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
+    @station(
+        pipeline,
+        "registered_model",
+        description=(
+            f"Model packages of group {pipeline.slug}, with lineage and metrics; "
+            f"approval is {pipeline.approval}."
+        ),
+        kinds={"sagemaker"},
+        code_version=pipeline.code_version(registry.register),
+        deps=[key(pipeline, name) for name in ("splits", "model", "evaluation")],
+    )
+    def registered_model(
+        context: dg.AssetExecutionContext,
+        store: Store,
+        sagemaker: SageMakerResource,
+        placement: dg.ResourceParam[Placement],
+    ) -> dg.MaterializeResult:
+        records = []
+        for partition in context.partition_keys:
+            evaluation = store.load(EvaluationRecord, pipeline.name, "evaluation", partition)
+            record = (
+                _register(pipeline, store, sagemaker, placement, partition, evaluation)
+                if evaluation.passed
+                else _refused(evaluation)
+            )
+            store.save(pipeline.name, "registered_model", partition, record)
+            context.log.info(f"{partition}: {record.status}, {record.reason}")
+            records.append(record)
+        newest = records[-1]
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(
+                digest_of([(r.package_arn, r.status) for r in records])[:16]
+            ),
+            metadata={
+                "package": newest.package_arn or "none",
+                "status": newest.status,
+                "reason": newest.reason,
+            },
+        )
+
+    return registered_model
+
+
+def _refused(evaluation: EvaluationRecord) -> RegistrationRecord:
+    failed = [gate for gate in evaluation.gates if not gate.passed]
+    return RegistrationRecord(
+        as_of=evaluation.as_of,
+        package_arn=None,
+        status="Refused",
+        reason="; ".join(f"{gate.name}: {gate.description}" for gate in failed),
+    )
+
+
+def _register(
+    pipeline: MLPipeline,
+    store: Store,
+    sagemaker: SageMakerResource,
+    placement: Placement,
+    partition: str,
+    evaluation: EvaluationRecord,
+) -> RegistrationRecord:
+    split = store.load(SplitRecord, pipeline.name, "splits", partition)
+    model = store.load(ModelRecord, pipeline.name, "model", partition)
+    if evaluation.artifact_digest != model.artifact_digest:
+        raise dg.Failure(
+            f"{pipeline.name}/evaluation[{partition}] judged artifact "
+            f"{evaluation.artifact_digest[:12]}, the model is {model.artifact_digest[:12]} now. "
+            f"Materialize evaluation[{partition}] first.",
+            allow_retries=False,
+        )
+    package = registry.register(
+        sagemaker.client(),
+        group=pipeline.slug,
+        model_data_url=model.artifact_uri,
+        lineage={**lineage(pipeline, split, model), "split_uri": store.keep(pipeline.name, split)},
+        metrics=evaluation.metrics,
+        metrics_uri=store.uri("records", pipeline.name, "evaluation", f"{partition}.json"),
+        status="Approved" if pipeline.approval == "auto" else "PendingManualApproval",
+        description=f"{pipeline.name} as of {partition}",
+        placement=placement,
+        image_uri=model.image,
+    )
+    return RegistrationRecord(
+        as_of=partition,
+        package_arn=package.arn,
+        status=package.status,
+        reason=f"every gate passed; version {package.version} of {package.group}",
+    )
+
+
+def lineage(pipeline: MLPipeline, split: SplitRecord, model: ModelRecord) -> dict[str, str]:
+    """Everything that `mlops reproduce` needs, and what a reader of the registry asks first."""
+    return {
+        "pipeline": pipeline.name,
+        "as_of": model.as_of,
+        "artifact_digest": model.artifact_digest,
+        "dataset_uri": split.dataset_uri,
+        "dataset_digest": split.digest,
+        "features_table": pipeline.table("features"),
+        "features_snapshot": str(split.features_snapshot),
+        "trained_on": f"{split.train_partitions[0]} to {split.train_partitions[-1]}",
+        "train_rows": str(split.rows["train"]),
+        "job_arn": model.job_arn,
+        "code_version": model.code_version,
+        "hyperparameters_digest": digest_of(model.hyperparameters)[:32],
+        "platform_version": version("mlops_assets"),
+        "commit": commit(),
+    }
+
+
+def commit() -> str:
+    """The commit of the code that runs, with ``-dirty`` for changes; ``unknown`` outside git."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"

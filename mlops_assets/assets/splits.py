@@ -1,0 +1,226 @@
+"""Station ``splits``: the immutable dataset that a model is trained and judged on.
+
+Here: which partitions and rows train and which are held out, written once under the digest of
+their content. Not here: the arithmetic of splitting (`ml.splitting`).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import dagster as dg
+import pandas as pd
+
+from mlops_assets.assets.records import SplitRecord
+from mlops_assets.assets.station import check, key, station
+from mlops_assets.checks.results import Verdict, combine, warning
+from mlops_assets.ml.splitting import Sliding, by_hash, time_ordered, training_window
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.datasets import Dataset, write_dataset
+from mlops_assets.resources.lake.core import Lake
+from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.records import Store
+
+
+def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
+    window = pipeline.split.window
+    mapping = (
+        pipeline.partitions.mapping(windows=window.partitions)
+        if isinstance(window, Sliding)
+        else pipeline.partitions.all_before()
+    )
+
+    @station(
+        pipeline,
+        "splits",
+        description=f"Train and holdout rows as of each partition ({window}).",
+        kinds={"parquet"},
+        code_version=pipeline.code_version(training_window),
+        deps=[dg.AssetDep(key(pipeline, "features"), partition_mapping=mapping)],
+        checks=[
+            check(
+                pipeline,
+                "splits",
+                "no_overlap",
+                "No entity is in both train and holdout, and training ends before holdout begins.",
+                blocking=True,
+            ),
+            check(
+                pipeline, "splits", "training_window", "All partitions of the window are there."
+            ),
+        ],
+    )
+    def splits(
+        context: dg.AssetExecutionContext, lake: LakeResource, store: Store
+    ) -> dg.MaterializeResult:
+        overlap, complete, records = {}, {}, {}
+        for partition in context.partition_keys:
+            record, overlap[partition] = _split(pipeline, lake.open(), store, partition)
+            records[partition] = record
+            complete[partition] = _window_verdict(record)
+            store.save(pipeline.name, "splits", partition, record)
+            context.log.info(f"{partition}: {record.method} split, rows {record.rows}")
+        last = next(reversed(records.values()))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion("-".join(r.digest[:16] for r in records.values())),
+            metadata={
+                "dataset": dg.MetadataValue.path(last.dataset_uri),
+                "method": last.method,
+                "trained on": ", ".join(last.train_partitions),
+                "train rows": last.rows["train"],
+                "holdout rows": last.rows["holdout"],
+                "rows without a label": last.unlabelled,
+                "features snapshot": str(last.features_snapshot),
+            },
+            check_results=[
+                combine("no_overlap", overlap),
+                warning("training_window", complete),
+            ],
+        )
+
+    return splits
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The rows of a split before they are stored."""
+
+    method: Literal["window", "time", "hash"]
+    trained_on: tuple[str, ...]
+    missing: tuple[str, ...]
+    unlabelled: int
+    train: pd.DataFrame
+    holdout: pd.DataFrame
+
+
+def _split(
+    pipeline: MLPipeline, lake: Lake, store: Store, partition: str
+) -> tuple[SplitRecord, Verdict]:
+    snapshot = lake.head(pipeline.table("features"))
+    if snapshot is None:
+        raise dg.Failure(
+            f"{pipeline.name}/features has nothing in the lake: materialize it first.",
+            allow_retries=False,
+        )
+    there = lake.partitions(pipeline.table("features"))
+    window = training_window(
+        sorted({*there, *pipeline.source.partitions()}), partition, pipeline.split.window
+    )
+    parts = _parts(
+        pipeline,
+        lake,
+        partition,
+        present=tuple(p for p in window if p in there),
+        missing=tuple(p for p in window if p not in there),
+        snapshot=snapshot,
+    )
+    dataset = _store(pipeline, store, parts)
+    record = SplitRecord(
+        as_of=partition,
+        dataset_uri=dataset.uri,
+        digest=dataset.digest,
+        method=parts.method,
+        train_partitions=parts.trained_on,
+        missing_partitions=parts.missing,
+        rows=dataset.rows,
+        unlabelled=parts.unlabelled,
+        features_snapshot=snapshot,
+    )
+    return record, _overlap(pipeline, parts.train, parts.holdout)
+
+
+def rebuild(
+    pipeline: MLPipeline, lake: Lake, store: Store, record: SplitRecord
+) -> str:
+    """The digest of a recorded split's dataset, made again from the lake's recorded snapshot."""
+    present = () if record.method != "window" else record.train_partitions
+    parts = _parts(
+        pipeline,
+        lake,
+        record.as_of,
+        present=present,
+        missing=record.missing_partitions,
+        snapshot=record.features_snapshot,
+    )
+    return _store(pipeline, store, parts).digest
+
+
+def _parts(
+    pipeline: MLPipeline,
+    lake: Lake,
+    partition: str,
+    *,
+    present: tuple[str, ...],
+    missing: tuple[str, ...],
+    snapshot: int,
+) -> _Parts:
+    table = pipeline.table("features")
+    rows = lake.read(table, [partition], snapshot_id=snapshot)
+    labelled, unlabelled = _labelled(rows, pipeline)
+    method: Literal["window", "time", "hash"] = "window"
+    if present:
+        train, lost = _labelled(lake.read(table, present, snapshot_id=snapshot), pipeline)
+        holdout, unlabelled = labelled, unlabelled + lost
+    elif labelled.empty:
+        train = holdout = labelled
+    else:
+        if pipeline.event_time:
+            method = "time"
+            masks = time_ordered(labelled[pipeline.event_time], pipeline.split.holdout_share)
+        else:
+            method = "hash"
+            masks = by_hash(
+                _entity(labelled, pipeline), pipeline.split.holdout_share, pipeline.name
+            )
+        train, holdout = labelled.loc[masks[0]], labelled.loc[masks[1]]
+    for part, frame in (("train", train), ("holdout", holdout)):
+        if frame.empty:
+            raise dg.Failure(
+                f"{pipeline.name}/splits has no labelled {part} rows as of {partition} "
+                f"({len(rows):,} rows, {unlabelled:,} without a label). "
+                "Materialize earlier partitions, or wait for labels.",
+                allow_retries=False,
+            )
+    return _Parts(method, present or (partition,), missing, unlabelled, train, holdout)
+
+
+def _store(pipeline: MLPipeline, store: Store, parts: _Parts) -> Dataset:
+    order = [*([pipeline.event_time] if pipeline.event_time else []), *pipeline.entity_key]
+    train = parts.train.sort_values(order, kind="stable")
+    return write_dataset(
+        store.open(),
+        store.uri("datasets", pipeline.name),
+        {
+            "train": train[[*pipeline.feature_columns, pipeline.label.column]],
+            "holdout": parts.holdout[list(pipeline.feature_schema.to_schema().columns)],
+        },
+    )
+
+
+def _labelled(frame: pd.DataFrame, pipeline: MLPipeline) -> tuple[pd.DataFrame, int]:
+    has_label = frame[pipeline.label.column].notna()
+    return frame.loc[has_label].reset_index(drop=True), int((~has_label).sum())
+
+
+def _entity(frame: pd.DataFrame, pipeline: MLPipeline) -> pd.Series:
+    parts = [frame[column].astype(str) for column in pipeline.entity_key]
+    return parts[0].str.cat(parts[1:], sep="\x1f") if len(parts) > 1 else parts[0]
+
+
+def _overlap(pipeline: MLPipeline, train: pd.DataFrame, holdout: pd.DataFrame) -> Verdict:
+    shared = int(_entity(holdout, pipeline).isin(_entity(train, pipeline)).sum())
+    if shared:
+        return Verdict(False, f"{shared:,} holdout rows have their entity in train")
+    if pipeline.event_time:
+        last, first = train[pipeline.event_time].max(), holdout[pipeline.event_time].min()
+        return Verdict(last < first, f"training ends {last}, holdout begins {first}")
+    return Verdict(True, "no entity is in both")
+
+
+def _window_verdict(record: SplitRecord) -> Verdict:
+    if not record.missing_partitions:
+        return Verdict(True, f"trained on {', '.join(record.train_partitions)}")
+    return Verdict(
+        False,
+        f"features of {', '.join(record.missing_partitions)} are not in the lake: the model is "
+        "trained on less than declared. Materialize them, then this partition again",
+    )

@@ -1,0 +1,68 @@
+"""What every station's asset has in common: key, group, owners, partitions, how ranges run.
+
+Here: the decorator that gives a function those. Not here: anything a single station does.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.beta import allowed_beta
+from mlops_assets.pipeline import MLPipeline
+
+
+def key(pipeline: MLPipeline, station: str) -> dg.AssetKey:
+    return dg.AssetKey([pipeline.name, station])
+
+
+def check(
+    pipeline: MLPipeline, station: str, name: str, description: str, *, blocking: bool = False
+) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name=name, asset=key(pipeline, station), description=description, blocking=blocking
+    )
+
+
+def common(pipeline: MLPipeline, kinds: set[str]) -> dict[str, Any]:
+    """The arguments that `dg.AssetSpec` and `dg.asset` share for a pipeline's stations."""
+    return {
+        "group_name": pipeline.name,
+        "owners": list(pipeline.owners),
+        "kinds": kinds,
+        "tags": {"pipeline": pipeline.name},
+    }
+
+
+def station(
+    pipeline: MLPipeline,
+    name: str,
+    *,
+    description: str,
+    kinds: set[str],
+    code_version: str,
+    deps: Sequence[dg.AssetDep] = (),
+    checks: Sequence[dg.AssetCheckSpec] = (),
+    **options: Any,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Decorate a function as the asset of one station.
+
+    A range of partitions runs as one run (`BackfillPolicy.single_run`): the body loops over
+    ``context.partition_keys``.
+    """
+
+    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        with allowed_beta():
+            return dg.asset(
+                key=key(pipeline, name),
+                description=description,
+                partitions_def=pipeline.partitions.definition,
+                backfill_policy=dg.BackfillPolicy.single_run(),
+                code_version=code_version,
+                deps=deps,
+                check_specs=list(checks),
+                **common(pipeline, kinds),
+                **options,
+            )(function)
+
+    return decorate

@@ -1,0 +1,103 @@
+"""`mlops`: the platform from the command line.
+
+Here: the list of commands and what their help says. What each does is in the module beside it,
+imported only when it is called: `mlops --help` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="mlops",
+    help="One declaration per ML pipeline; the whole loop as a Dagster asset graph.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Start with: mlops demo",
+)
+
+Pipeline = Annotated[str, typer.Argument(help="A declared pipeline, such as flight_delays.")]
+
+
+@app.command()
+def demo(
+    pipeline: Annotated[str, typer.Argument(help="A declared pipeline.")] = "flight_delays",
+    partition: Annotated[
+        str | None, typer.Option(help="Train as of this partition. Default: the fourth.")
+    ] = None,
+) -> None:
+    """From raw rows to a live endpoint on this machine; what is up to date is left alone."""
+    from mlops_assets.cli.demo import run
+
+    run(pipeline, partition)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port; 0 lets the system choose a free one.")] = 3000,
+    daemon: Annotated[bool, typer.Option(help="Also run the daemon: sensors, queue.")] = True,
+) -> None:
+    """Open Dagster's UI on this machine: the asset graph, its checks and its runs."""
+    from mlops_assets.cli.ui import run
+
+    run(port, daemon=daemon)
+
+
+@app.command()
+def up() -> None:
+    """Start the local SageMaker API; the endpoints it hosted are hosted again."""
+    from mlops_assets.cli.world import up as run
+
+    run()
+
+
+@app.command()
+def down() -> None:
+    """Stop the local SageMaker API with its jobs and endpoints. Nothing stored is lost."""
+    from mlops_assets.cli.world import down as run
+
+    run()
+
+
+@app.command()
+def status() -> None:
+    """Show what is running: the SageMaker API, endpoints, training jobs, newest packages."""
+    from mlops_assets.cli.world import status as run
+
+    run()
+
+
+@app.command()
+def invoke(
+    pipeline: Pipeline,
+    partition: Annotated[str, typer.Option(help="Partition of features to take the row from.")],
+    row: Annotated[int, typer.Option(min=0, help="Which row, counted from 0.")] = 0,
+) -> None:
+    """Ask the live endpoint about one stored row, and show the truth beside its answer."""
+    from mlops_assets.cli.predictions import run
+
+    run(pipeline, partition, row)
+
+
+@app.command()
+def reproduce(
+    model_package: Annotated[str, typer.Argument(help="ARN of a model package; see mlops status.")],
+) -> None:
+    """Train a registered model again from what was recorded, and compare the artifacts' bytes."""
+    from mlops_assets.cli.reproduce import run
+
+    run(model_package)
+
+
+def main() -> None:
+    """The console script: expected errors are one line, bugs keep their traceback."""
+    import sys
+
+    from mlops_assets.cli.errors import EXPECTED
+
+    try:
+        app()
+    except EXPECTED as error:
+        typer.secho(f"mlops: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

@@ -1,0 +1,10 @@
+"""Which errors are the user's to mend, and so are shown as one line instead of a traceback."""
+
+from mlops_assets.settings import SettingsError
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked; the message says what to do instead."""
+
+
+EXPECTED = (CommandError, SettingsError)

@@ -1,0 +1,89 @@
+"""`mlops invoke`: one stored row, asked of the live endpoint, with the truth beside the answer."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.world import World, console
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.lake.errors import LakeError
+from mlops_assets.resources.sagemaker.payload import json_rows
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A row, what the endpoint said and what came true (None: not known)."""
+
+    entity: dict[str, Any]
+    row: dict[str, Any]
+    answer: float
+    truth: float | None
+    url: str
+
+
+def run(name: str, partition: str, row: int) -> None:
+    world = World.open()
+    pipeline = world.pipeline(name)
+    show(pipeline, predict(world, pipeline, partition, row))
+
+
+def predict(world: World, pipeline: MLPipeline, partition: str, row: int) -> Prediction:
+    """Ask about row ``row`` of a partition of ``features``.
+
+    Raises:
+        CommandError: no such partition or row, or nothing is serving.
+    """
+    try:
+        frame = world.lake.read(pipeline.table("features"), [partition])
+    except LakeError as error:
+        raise CommandError(f"{error}. Run: mlops demo {pipeline.name}") from None
+    if row >= len(frame):
+        raise CommandError(
+            f"--row {row}: {pipeline.name}/features[{partition}] has rows 0 to {len(frame) - 1}"
+        )
+    chosen = frame.iloc[[row]]
+    features = json_rows(chosen, pipeline.feature_columns)[0]
+    answer, url = ask(world, pipeline, features)
+    truth = chosen[pipeline.label.column].iloc[0]
+    return Prediction(
+        entity=json_rows(chosen.astype(str), pipeline.entity_key)[0],
+        row=features,
+        answer=answer,
+        truth=None if pd.isna(truth) else float(truth),
+        url=url,
+    )
+
+
+def ask(world: World, pipeline: MLPipeline, features: dict[str, Any]) -> tuple[float, str]:
+    """The endpoint's answer to one row, and the URL that gave it."""
+    from botocore.exceptions import ClientError
+
+    runtime = world.sagemaker.runtime()
+    try:
+        reply = runtime.invoke_endpoint(
+            EndpointName=pipeline.slug,
+            ContentType="application/json",
+            Body=json.dumps({"instances": [features]}).encode(),
+        )
+    except ClientError as error:
+        raise CommandError(
+            f"endpoint {pipeline.slug} does not answer: {error.response['Error']['Message']}. "
+            f"Deploy it with: mlops demo {pipeline.name}"
+        ) from None
+    url = f"{runtime.meta.endpoint_url}/endpoints/{pipeline.slug}/invocations"
+    return float(json.loads(reply["Body"].read())["predictions"][0]), url
+
+
+def show(pipeline: MLPipeline, prediction: Prediction) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for column, value in prediction.entity.items():
+        table.add_row(column, str(value))
+    what = "probability" if pipeline.label.kind == "binary" else "value"
+    table.add_row(f"{what} of {pipeline.label.column}", f"[bold]{prediction.answer:.4f}[/]")
+    known = "not known (yet)" if prediction.truth is None else f"{prediction.truth:g}"
+    table.add_row("what came true", known)
+    console.print(table)

@@ -1,0 +1,142 @@
+"""`mlops up`, `down` and `status`: the local SageMaker API and what it holds.
+
+Also the `World` that every other command works in: settings, definitions, Dagster's instance.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from mlops_assets.cli.errors import CommandError
+from mlops_assets.definitions import PIPELINES, build_defs
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.lake.core import Lake
+from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.sagemaker_local import lifecycle
+from mlops_assets.settings import Settings
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a command works with, opened when first used."""
+
+    settings: Settings
+
+    @classmethod
+    def open(cls) -> "World":
+        return cls(Settings.load())
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        return build_defs(self.settings)
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """Dagster's instance of this world; its home is made on first use."""
+        os.environ["DAGSTER_HOME"] = str(self.dagster_home())
+        return dg.DagsterInstance.get()
+
+    def dagster_home(self) -> Path:
+        """``DAGSTER_HOME``, or ours, with the project's dagster.yaml in it."""
+        if given := os.environ.get("DAGSTER_HOME"):
+            return Path(given)
+        home = self.settings.dagster_home
+        home.mkdir(parents=True, exist_ok=True)
+        config = Path("dagster.yaml")
+        if config.is_file():
+            shutil.copyfile(config, home / "dagster.yaml")
+        return home
+
+    def pipeline(self, name: str) -> MLPipeline:
+        for pipeline in PIPELINES:
+            if pipeline.name == name:
+                return pipeline
+        known = ", ".join(pipeline.name for pipeline in PIPELINES)
+        raise CommandError(f"there is no pipeline {name!r}. Declared: {known}")
+
+    @property
+    def sagemaker(self) -> SageMakerResource:
+        return self._resource("sagemaker", SageMakerResource)
+
+    @property
+    def store(self) -> Store:
+        return self._resource("store", Store)
+
+    @property
+    def lake(self) -> Lake:
+        return self._resource("lake", LakeResource).open()
+
+    def _resource(self, name: str, kind: type) -> "dg.ConfigurableResource":
+        resource = (self.definitions.resources or {})[name]
+        assert isinstance(resource, kind)
+        return resource
+
+
+def up() -> None:
+    settings = Settings.load()
+    if not settings.is_local:
+        raise CommandError("MLOPS_ENV=aws: SageMaker is AWS's own, there is nothing to start")
+    server = lifecycle.ensure_running(settings.sagemaker_home, objects=settings.objects)
+    console.print(f"The local SageMaker API answers at [bold]{server.url}[/] (process {server.pid}).")
+    console.print("What it holds: [bold]mlops status[/]")
+
+
+def down() -> None:
+    stopped = lifecycle.stop(Settings.load().sagemaker_home)
+    console.print("Stopped." if stopped else "Nothing was running.")
+
+
+def status() -> None:
+    world = World.open()
+    settings = world.settings
+    if settings.is_local:
+        server = lifecycle.running(settings.sagemaker_home)
+        if server is None:
+            console.print("The local SageMaker API is not running. Start it with [bold]mlops up[/]")
+            return
+        console.print(f"Local SageMaker API: {server.url} (process {server.pid})")
+    client = world.sagemaker.client()
+    _show(
+        "Endpoints",
+        ("name", "status", "updated"),
+        [
+            (e["EndpointName"], e["EndpointStatus"], f"{e['LastModifiedTime']:%Y-%m-%d %H:%M}")
+            for e in client.list_endpoints(MaxResults=20)["Endpoints"]
+        ],
+    )
+    _show(
+        "Training jobs",
+        ("name", "status", "started"),
+        [
+            (j["TrainingJobName"], j["TrainingJobStatus"], f"{j['CreationTime']:%Y-%m-%d %H:%M}")
+            for j in client.list_training_jobs(MaxResults=10)["TrainingJobSummaries"]
+        ],
+    )
+    packages = []
+    for group in client.list_model_package_groups(MaxResults=50)["ModelPackageGroupSummaryList"]:
+        for package in client.list_model_packages(
+            ModelPackageGroupName=group["ModelPackageGroupName"],
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            MaxResults=5,
+        )["ModelPackageSummaryList"]:
+            packages.append((package["ModelPackageArn"], package.get("ModelApprovalStatus", "")))
+    _show("Model packages", ("package", "approval"), packages)
+
+
+def _show(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print()
+    console.print(table if rows else f"{title}: none")

@@ -1,0 +1,95 @@
+"""Replies: what goes back over HTTP, and in which of the types that the caller accepts.
+
+Belongs here: media types, negotiation, rendering. Does not: reading requests (parse.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+JSON = "application/json"
+CSV = "text/csv"
+JSON_LINES = "application/jsonlines"
+TYPES = (JSON, CSV, JSON_LINES)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Refused(Exception):
+    """The request is the caller's mistake: an HTTP status and a message that they may read."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def error(status: int, message: str) -> Reply:
+    """The reply to a request that cannot be answered."""
+    return Reply(status, JSON, orjson.dumps({"error": message}))
+
+
+def media_type(header: str) -> tuple[str, dict[str, str]]:
+    """A media type in lower case and its parameters.
+
+    >>> media_type('Text/CSV; charset="UTF-8"')
+    ('text/csv', {'charset': 'utf-8'})
+    """
+    name, *rest = header.split(";")
+    pairs = (item.partition("=") for item in rest)
+    parameters = {key.strip().lower(): value.strip(' "').lower() for key, _, value in pairs}
+    return name.strip().lower(), parameters
+
+
+def negotiate(accept: str, default: str = JSON) -> str:
+    """The type to answer in: the accepted one of the highest q, the first among equals.
+
+    Raises Refused (406) when none of ours is accepted.
+
+    >>> negotiate("text/html, text/csv;q=0.5")
+    'text/csv'
+    """
+    if not accept.strip():
+        return default
+    best, best_quality = "", 0.0
+    for item in accept.split(","):
+        name, parameters = media_type(item)
+        try:
+            quality = float(parameters.get("q", 1))
+        except ValueError:
+            quality = 0.0
+        offered = [default, *(kind for kind in TYPES if kind != default)]
+        prefix = name.removesuffix("*")
+        matching = [k for k in offered if k == name or (prefix != name and _within(k, prefix))]
+        if matching and quality > best_quality:
+            best, best_quality = matching[0], quality
+    if not best:
+        raise Refused(406, f"none of the types in Accept is offered: offered are {list(TYPES)}")
+    return best
+
+
+def _within(kind: str, prefix: str) -> bool:
+    return prefix == "*/" or kind.startswith(prefix)
+
+
+def render(answers: NDArray[np.float64], content_type: str) -> bytes:
+    """Answers (n,) or (n, k) as bytes: {"predictions": […]}, a CSV line or a JSON line for each."""
+    answers = np.ascontiguousarray(answers)
+    if content_type == JSON:
+        return orjson.dumps({"predictions": answers}, option=orjson.OPT_SERIALIZE_NUMPY)
+    values = answers.tolist()
+    if content_type == JSON_LINES:
+        return b"".join(orjson.dumps({"prediction": v}) + b"\n" for v in values)
+    rows = values if answers.ndim == 2 else [[value] for value in values]
+    return "".join(",".join(map(repr, row)) + "\n" for row in rows).encode()

@@ -1,0 +1,141 @@
+"""`train`: run the user's script under the training container's contract, then seal the artifact.
+
+Belongs here: the child process, its signals and its end. Does not: what the script is told
+(environment.py), how its failure reads (failure.py), or what sealing means (ml/artifact/seal.py).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mlops_assets.containers import failure
+from mlops_assets.containers.environment import ContainerError, Paths, TrainingJob
+from mlops_assets.containers.source import find_script
+
+_TAIL = 64 * 1024
+_FRAMEWORKS = ("xgboost", "xgboost-cpu", "scikit-learn", "torch", "numpy", "onnx", "onnxmltools")
+
+
+def train() -> int:
+    """Run the training job of this container; returns the exit status (0: Completed).
+
+    On failure /opt/ml/output/failure begins with the exception's line.
+    """
+    paths = Paths.from_environ()
+    for directory in (paths.model, paths.output / "data"):
+        directory.mkdir(parents=True, exist_ok=True)
+    try:
+        job = TrainingJob.read(paths)
+        script = find_script(job)
+        status, errors = run_script(script, job)
+        if status == 0:
+            _seal(job, script)
+            return 0
+        _write_failure(paths, failure.describe(script.name, status, errors))
+        return status if status > 0 else 128 - status
+    except ContainerError as error:
+        print(f"train: {error}", file=sys.stderr, flush=True)
+        _write_failure(paths, str(error))
+        return 1
+
+
+def run_script(script: Path, job: TrainingJob) -> tuple[int, str]:
+    """Run the script as a child; its return code, and the end of its stderr.
+
+    stdout is inherited and stderr is passed on as it comes, so that logs are live. SIGTERM and
+    SIGINT are forwarded: the script decides what to save before it ends.
+    """
+    environment = {**os.environ, **job.variables(script), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, str(script), *job.arguments()]
+    # Blocked until there is a child to forward to: a signal in between would orphan it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+    try:
+        child = subprocess.Popen(
+            command,
+            cwd=script.parent,
+            env=environment,
+            stderr=subprocess.PIPE,
+            preexec_fn=_unblock,  # no thread runs yet
+        )
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            child.send_signal(number)
+
+        previous = {number: signal.signal(number, forward) for number in _FORWARDED}
+    finally:
+        _unblock()
+    tail = bytearray()
+    reader = threading.Thread(target=_pass_on, args=(child.stderr, tail), daemon=True)
+    reader.start()
+    try:
+        status = child.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    # A grandchild may hold stderr open for ever: what it still writes is not waited for.
+    reader.join(timeout=2)
+    return status, bytes(tail).decode(errors="replace")
+
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+
+
+def _pass_on(stream: Any, tail: bytearray) -> None:
+    while data := os.read(stream.fileno(), 65536):
+        sys.stderr.buffer.write(data)
+        sys.stderr.buffer.flush()
+        tail += data
+        del tail[:-_TAIL]
+
+
+def _seal(job: TrainingJob, script: Path) -> None:
+    """Seal the artifact if the script left a feature spec; a model of another kind stays as is."""
+    if not (job.paths.model / "features.json").exists():
+        return
+    from mlops_assets.ml.artifact.errors import ArtifactError
+    from mlops_assets.ml.artifact.seal import seal
+
+    training = {
+        "script": job.settings.get("sagemaker_program", script.name),
+        "hyperparameters": dict(job.hyperparameters),
+        "frameworks": _frameworks(),
+    }
+    try:
+        manifest = seal(job.paths.model, training=training)
+    except ArtifactError as error:
+        raise ContainerError(f"{type(error).__name__}: {error}") from error
+    check = manifest.check
+    print(
+        f"sealed: {len(manifest.files)} files, {manifest.width} encoded columns, {check.rows} check"
+        f" rows, largest difference {check.max_abs_diff:g}",
+        flush=True,
+    )
+
+
+def _frameworks() -> dict[str, str]:
+    found = {}
+    for name in _FRAMEWORKS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _write_failure(paths: Paths, text: str) -> None:
+    """Write the failure file, unless the script wrote its own."""
+    path = paths.output / "failure"
+    if not path.exists() or not path.stat().st_size:
+        path.write_text(text[: failure.LIMIT])

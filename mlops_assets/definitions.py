@@ -1,0 +1,101 @@
+"""The single assembly point: `build_defs` puts a pipeline's stations, jobs and resources together.
+
+Here: who gets what. Not here: any behaviour. ``defs`` is what Dagster loads; loading it imports
+nothing heavy and touches neither network nor disk.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets import automation
+from mlops_assets.assets import (
+    clean,
+    endpoint,
+    evaluation,
+    features,
+    model,
+    raw,
+    registered_model,
+    splits,
+)
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipelines.flight_delays import pipeline as flight_delays
+from mlops_assets.resources.lake.io_manager import LakeIOManager
+from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.requests import Placement
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
+from mlops_assets.settings import Settings
+
+PIPELINES = (flight_delays,)
+STATIONS = (raw, clean, features, splits, model, evaluation, registered_model, endpoint)
+
+
+def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
+    return [station.build(pipeline) for station in STATIONS]
+
+
+def build_placement(settings: Settings) -> Placement:
+    """Role, image, network and key of every job and endpoint."""
+    if settings.is_local:
+        return Placement()
+    return Placement(
+        role_arn=settings.role_arn,
+        image_uri=settings.image_uri,
+        subnets=settings.subnets,
+        security_groups=settings.security_groups,
+        kms_key_arn=settings.kms_key_arn,
+        tags={"mlops:platform": "mlops_assets"},
+    )
+
+
+def build_resources(settings: Settings) -> dict[str, Any]:
+    """The world that the assets run in, by the names that they ask for it."""
+    catalog = dict(settings.lake_catalog)
+    placement = build_placement(settings)
+    sagemaker = SageMakerResource(
+        region=settings.region,
+        local_home=str(settings.sagemaker_home) if settings.is_local else None,
+        local_objects=settings.objects,
+    )
+    store = Store(bucket=settings.lake_bucket, objects=settings.objects)
+    return {
+        "lake": LakeResource(catalog=catalog),
+        "lake_io": LakeIOManager(catalog=catalog),
+        "store": store,
+        "sagemaker": sagemaker,
+        "placement": placement,
+        "training_jobs": PipesSageMakerTrainingClient(
+            sagemaker, store.open, store.bucket, placement
+        ),
+    }
+
+
+def build_defs(
+    settings: Settings | None = None,
+    *,
+    pipelines: Iterable[MLPipeline] = PIPELINES,
+    resources: Mapping[str, Any] | None = None,
+) -> dg.Definitions:
+    """Everything Dagster needs to know, for one world.
+
+    Args:
+        settings: by default read from the environment.
+        pipelines: what to build; tests declare their own.
+        resources: replaces resources by name; tests pass theirs instead of patching.
+    """
+    settings = settings or Settings.load()
+    pipelines = tuple(pipelines)
+    return dg.Definitions(
+        assets=[asset for pipeline in pipelines for asset in build_assets(pipeline)],
+        jobs=[automation.build_job(pipeline) for pipeline in pipelines],
+        sensors=[automation.build_new_data_sensor(pipeline) for pipeline in pipelines],
+        resources={**build_resources(settings), **(resources or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,160 @@
+"""Loading a sealed artifact and asking it for answers.
+
+Needs NumPy and ONNX Runtime only: this is what the serving process imports. Sealing is in seal.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from mlops_assets.ml.artifact import manifest as files
+from mlops_assets.ml.artifact.encode import Encoder, Values
+from mlops_assets.ml.artifact.errors import ArtifactError
+from mlops_assets.ml.artifact.manifest import Manifest
+from mlops_assets.ml.artifact.spec import FeatureSpec
+
+TOLERANCE = 1e-5
+
+
+class Estimator:
+    """model.onnx in ONNX Runtime: one thread, never spinning, so that cores stay free.
+
+    Raises ArtifactError when the bytes are not a model that takes [n, width] float32.
+    """
+
+    def __init__(self, data: bytes, spec: FeatureSpec) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(
+                data, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors share no narrower public base
+            raise ArtifactError(f"{files.MODEL} does not load: {_first_line(error)}") from None
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 2:
+            raise ArtifactError(f"{files.MODEL} must have one input, [n, width] of float32")
+        if isinstance(inputs[0].shape[1], int) and inputs[0].shape[1] != spec.width:
+            raise ArtifactError(
+                f"{files.MODEL} takes {inputs[0].shape[1]} columns, {files.FEATURES} gives"
+                f" {spec.width}"
+            )
+        outputs = [o.name for o in session.get_outputs() if o.type in _FLOATS]
+        if not outputs:
+            raise ArtifactError(f"{files.MODEL} has no output of floats")
+        self._session, self._spec = session, spec
+        self._input, self._output = inputs[0].name, outputs[-1:]
+
+    def __call__(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The answers to an encoded matrix: (n,) or, for multiclass, (n, classes)."""
+        if not len(matrix):
+            many = self._spec.kind == "multiclass"
+            return np.empty((0, len(self._spec.classes or ())) if many else (0,))
+        (answer,) = self._session.run(self._output, {self._input: matrix})
+        answer = np.asarray(answer, dtype=np.float64)
+        if self._spec.kind == "multiclass":
+            expected: tuple[int, ...] = (len(matrix), len(self._spec.classes or ()))
+        else:
+            if self._spec.kind == "binary" and answer.shape == (len(matrix), 2):
+                answer = answer[:, 1]
+            expected = (len(matrix),)
+            if answer.shape == (len(matrix), 1):
+                answer = answer[:, 0]
+        if answer.shape != expected:
+            raise ArtifactError(
+                f"{files.MODEL} answers shape {answer.shape} where {expected} is due"
+            )
+        return answer
+
+
+class Artifact:
+    """A sealed model, loaded and verified."""
+
+    def __init__(
+        self, manifest: Manifest, spec: FeatureSpec, estimator: Estimator, golden: Mapping[str, Any]
+    ) -> None:
+        self.manifest = manifest
+        self.spec = spec
+        self._encoder = Encoder(spec)
+        self._estimator = estimator
+        self._golden = golden
+
+    @classmethod
+    def load(cls, directory: Path) -> Artifact:
+        """Load the artifact in a directory.
+
+        Raises ArtifactError when a file is missing, not listed, different from what was sealed,
+        or not what its name says.
+        """
+        manifest = files.verify(directory)
+        content = {}
+        for name in (files.FEATURES, files.MODEL, files.GOLDEN):
+            if name not in manifest.files:
+                raise ArtifactError(f"the manifest lists no {name}")
+            content[name] = (directory / name).read_bytes()
+            if files.sha256(content[name]) != manifest.files[name]:
+                raise ArtifactError(f"{name} changed while it was being loaded")
+        spec = FeatureSpec.from_json(content[files.FEATURES])
+        estimator = Estimator(content[files.MODEL], spec)
+        return cls(manifest, spec, estimator, json.loads(content[files.GOLDEN]))
+
+    def predict(self, columns: Mapping[str, Values]) -> NDArray[np.float64]:
+        """The answers to n rows given as raw columns: (n,), or (n, classes) for multiclass.
+
+        Binary: the probability of the positive class. Raises EncodingError for a row that the
+        spec does not allow.
+        """
+        return self._estimator(self._encoder.encode(columns))
+
+    def check_golden(self) -> None:
+        """Answer the golden rows; raise ArtifactError if any answer is not the recorded one."""
+        rows, expected = self._golden["rows"], np.array(self._golden["expected"], dtype=np.float64)
+        if not rows:
+            raise ArtifactError(f"{files.GOLDEN} holds no rows")
+        fields = map(list, zip(*rows, strict=True))
+        columns = dict(zip(self._golden["columns"], fields, strict=True))
+        wrong = differs(self.predict(columns), expected)
+        if wrong.any():
+            raise ArtifactError(
+                f"{int(wrong.sum())} of {len(rows)} golden rows get another answer than at export,"
+                f" the first is row {int(wrong.argmax()) + 1}: do not serve this artifact here"
+            )
+
+    def digest(self) -> str:
+        """One SHA-256 (hex) over the digests of all files."""
+        return self.manifest.digest()
+
+
+def differs(answers: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows differ by more than 1e-5 (above 1: of their size); NaN always differs."""
+    if answers.shape != expected.shape:
+        raise ArtifactError(f"answers of shape {answers.shape}, expected {expected.shape}")
+    error = error_of(answers, expected).reshape(len(expected), -1)
+    return np.asarray(error.max(axis=1) > TOLERANCE)
+
+
+def error_of(answers: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|answer − expected| / max(1, |expected|), elementwise; infinite where either is not finite.
+
+    Relative above 1 because float32, in which every tree library sums, holds 7 digits.
+    """
+    with np.errstate(invalid="ignore"):
+        error = np.abs(answers - expected) / np.maximum(1.0, np.abs(expected))
+    return np.where(np.isfinite(error), error, np.inf)
+
+
+_FLOATS = ("tensor(float)", "tensor(double)")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

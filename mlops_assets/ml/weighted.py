@@ -1,0 +1,142 @@
+"""Every metric once, as a function of row weights: `METRICS[name](y, p)(weights) -> float`.
+
+What is costly and does not depend on the weights (sorting, per-row losses) is done in the first
+call, so that a bootstrap pays O(rows) a resample. Weights are counts >= 0 that do not sum to
+zero. Inputs are taken as validated: `metrics` is the public face. A metric that the rows leave
+undefined (AUC of one class, R² of a constant) is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Weighted = Callable[[np.ndarray], float]
+
+ECE_BINS = 15  # Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2
+_CLIP = 1e-15
+
+
+def _mean_of(losses: np.ndarray) -> Weighted:
+    return lambda w: float(losses @ w / w.sum())
+
+
+def _runs(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by falling score, and where each run of equal scores starts."""
+    order = np.argsort(-p, kind="stable")
+    falling = p[order]
+    starts = np.flatnonzero(np.concatenate([[True], falling[1:] != falling[:-1]]))
+    return order, starts
+
+
+def _ranked(
+    y: np.ndarray, p: np.ndarray, value: Callable[[np.ndarray, np.ndarray], float]
+) -> Weighted:
+    """A metric of the positives and negatives in each run of equal scores, best run first."""
+    order, starts = _runs(p)
+    positive = y[order].astype(bool)
+
+    def weighted(w: np.ndarray) -> float:
+        w = w[order].astype(float)
+        positives = np.add.reduceat(np.where(positive, w, 0.0), starts)
+        negatives = np.add.reduceat(np.where(positive, 0.0, w), starts)
+        if positives.sum() == 0 or negatives.sum() == 0:
+            return float("nan")
+        return value(positives, negatives)
+
+    return weighted
+
+
+def _auc_of_runs(positives: np.ndarray, negatives: np.ndarray) -> float:
+    # Mann-Whitney: a pair in the right order counts 1, a tie 1/2.
+    below = negatives.sum() - np.cumsum(negatives)
+    return float(positives @ (below + negatives / 2) / (positives.sum() * negatives.sum()))
+
+
+def _precision_of_runs(positives: np.ndarray, negatives: np.ndarray) -> float:
+    hits = np.cumsum(positives)
+    seen = hits + np.cumsum(negatives)
+    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    return float(positives @ precision / hits[-1])
+
+
+def auc(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Area under the ROC curve: the share of (positive, negative) pairs in the right order."""
+    return _ranked(y, p, _auc_of_runs)
+
+
+def pr_auc(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Average precision: the sum of precision times the gain in recall, as in scikit-learn."""
+    return _ranked(y, p, _precision_of_runs)
+
+
+def log_loss(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean negative log-likelihood in nats; p is clipped to [1e-15, 1 - 1e-15]."""
+    return _mean_of(-np.log(np.clip(np.where(y == 1, p, 1 - p), _CLIP, 1 - _CLIP)))
+
+
+def brier(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean squared error of the probability (Brier 1950)."""
+    return _mean_of((p - y) ** 2)
+
+
+def accuracy(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Share of rows on the right side of 0.5; 0.5 itself says positive."""
+    return _mean_of(((p >= 0.5) == (y == 1)).astype(float))
+
+
+def base_rate(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Share of positives."""
+    return _mean_of(y.astype(float))
+
+
+def ece(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Expected calibration error over 15 bins of equal width."""
+    bins = np.minimum((p * ECE_BINS).astype(int), ECE_BINS - 1)
+    gap = y - p
+    return lambda w: float(np.abs(np.bincount(bins, w * gap, ECE_BINS)).sum() / w.sum())
+
+
+def rmse(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Root of the mean squared error, in the target's unit."""
+    mean_square = _mean_of((p - y) ** 2)
+    return lambda w: mean_square(w) ** 0.5
+
+
+def mae(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean absolute error, in the target's unit."""
+    return _mean_of(np.abs(p - y))
+
+
+def bias(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean of prediction minus truth, in the target's unit."""
+    return _mean_of(p - y)
+
+
+def r2(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """1 - residual variance / variance of the target; NaN when the target is constant."""
+    squares = (p - y) ** 2
+
+    def weighted(w: np.ndarray) -> float:
+        spread = float(w @ (y - (w @ y) / w.sum()) ** 2)
+        return 1 - float(squares @ w) / spread if spread > 0 else float("nan")
+
+    return weighted
+
+
+BINARY: dict[str, Callable[[np.ndarray, np.ndarray], Weighted]] = {
+    "auc": auc,
+    "pr_auc": pr_auc,
+    "log_loss": log_loss,
+    "brier": brier,
+    "ece": ece,
+    "accuracy": accuracy,
+    "base_rate": base_rate,
+}
+REGRESSION: dict[str, Callable[[np.ndarray, np.ndarray], Weighted]] = {
+    "rmse": rmse,
+    "mae": mae,
+    "r2": r2,
+    "bias": bias,
+}

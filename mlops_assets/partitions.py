@@ -1,0 +1,128 @@
+"""How a pipeline's data is cut into partitions, and the time that each one covers.
+
+Here: the declaration of partitions and its translation to Dagster's definitions and mappings.
+Not here: which partitions exist in a source or in the lake.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import dagster as dg
+import pandas as pd
+
+from mlops_assets.beta import allowed_beta
+
+_TIME_WINDOWS = {
+    "hourly": dg.HourlyPartitionsDefinition,
+    "daily": dg.DailyPartitionsDefinition,
+    "weekly": dg.WeeklyPartitionsDefinition,
+    "monthly": dg.MonthlyPartitionsDefinition,
+}
+# The shortest that a window of each kind can be, daylight saving and February included.
+_SHORTEST = {
+    "hourly": dt.timedelta(hours=1),
+    "daily": dt.timedelta(hours=23),
+    "weekly": dt.timedelta(days=6, hours=23),
+    "monthly": dt.timedelta(days=27, hours=23),
+}
+STATIC_KEY = "all"
+# How far an expanding window without an end may grow; Dagster wants a number.
+_OPEN_ENDED_YEARS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partitions:
+    """Time windows in a time zone, or one static partition named ``all``.
+
+    Args:
+        start: first window, in the format of its keys (``2013-01-01``; hourly ``2013-01-01-00:00``).
+        end: the window at which the data stops, exclusive; open when left out.
+        time_zone: IANA name of the zone whose midnight cuts the windows.
+
+    >>> Partitions(kind="monthly", start="2013-01-01", end="2013-04-01").definition.get_partition_keys()
+    ['2013-01-01', '2013-02-01', '2013-03-01']
+    """
+
+    kind: Literal["hourly", "daily", "weekly", "monthly", "static"]
+    start: str = ""
+    end: str | None = None
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if self.kind != "static":
+            if self.kind not in _TIME_WINDOWS:
+                kinds = ", ".join([*_TIME_WINDOWS, "static"])
+                raise ValueError(f"partitions.kind: {self.kind!r} is unknown. Use one of {kinds}.")
+            if not self.start:
+                raise ValueError(
+                    f"partitions.start: is not set, and the partitions are {self.kind}. "
+                    "Give the first window's key, such as '2013-01-01'."
+                )
+
+    @cached_property
+    def definition(self) -> dg.PartitionsDefinition[str]:
+        if self.kind == "static":
+            return dg.StaticPartitionsDefinition([STATIC_KEY])
+        return _TIME_WINDOWS[self.kind](
+            start_date=self.start, end_date=self.end, timezone=self.time_zone
+        )
+
+    def window(self, key: str) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+        """[start, end) of a time partition in UTC; None for the static partition."""
+        definition = self.definition
+        if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+            return None
+        window = definition.time_window_for_partition_key(key)
+        return (
+            pd.Timestamp(window.start).tz_convert("UTC"),
+            pd.Timestamp(window.end).tz_convert("UTC"),
+        )
+
+    def before(self, key: str, lookback: dt.timedelta) -> list[str]:
+        """The partitions that overlap the ``lookback`` before a partition, in order.
+
+        >>> Partitions(kind="monthly", start="2013-01-01").before("2013-03-01", dt.timedelta(days=2))
+        ['2013-02-01']
+        """
+        definition = self.definition
+        window = self.window(key)
+        if window is None or not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+            return []
+        earliest = window[0] - lookback
+        keys: list[str] = []
+        current = definition.get_prev_partition_window(
+            definition.time_window_for_partition_key(key).start
+        )
+        while current is not None and pd.Timestamp(current.end) > earliest:
+            keys.append(definition.get_partition_key_for_timestamp(current.start.timestamp()))
+            current = definition.get_prev_partition_window(current.start)
+        return keys[::-1]
+
+    def mapping(
+        self, *, lookback: dt.timedelta | None = None, windows: int | None = None
+    ) -> dg.PartitionMapping:
+        """A partition's dependency on itself and on the windows before it.
+
+        Give either a ``lookback`` in time or a number of ``windows``.
+        """
+        if self.kind == "static":
+            return dg.IdentityPartitionMapping()
+        offset = windows or 0
+        if lookback:
+            offset = -(-lookback // _SHORTEST[self.kind])
+        with allowed_beta():
+            return dg.TimeWindowPartitionMapping(
+                start_offset=-offset, allow_nonexistent_upstream_partitions=True
+            )
+
+    def all_before(self) -> dg.PartitionMapping:
+        """A partition's dependency on itself and on everything before it."""
+        if self.kind == "static":
+            return dg.IdentityPartitionMapping()
+        first = pd.Timestamp(self.start.rsplit("-", 1)[0] if self.kind == "hourly" else self.start)
+        last = pd.Timestamp(self.end or f"{first.year + _OPEN_ENDED_YEARS}-01-01")
+        return self.mapping(windows=int((last - first) / _SHORTEST[self.kind]) + 1)

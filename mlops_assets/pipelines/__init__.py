@@ -1,0 +1,1 @@
+"""The declared pipelines, one package each. ``ALL`` is resolved by ``mlops_assets.definitions``."""

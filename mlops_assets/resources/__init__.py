@@ -1,0 +1,1 @@
+"""Everything outside the process: the lake, SageMaker, object storage, sources."""

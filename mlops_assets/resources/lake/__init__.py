@@ -1,0 +1,1 @@
+"""The lake: Apache Iceberg tables of partitions, their Dagster IO manager and resource."""

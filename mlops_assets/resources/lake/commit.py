@@ -1,0 +1,210 @@
+"""One write of one partition, and how it gets its turn among other writers.
+
+Belongs here: the commit and its retries. Does not belong here: reads (core.py), how rows become
+a file (files.py).
+
+A write replaces the partition's live file by a new one in a single snapshot. The catalog swaps
+the table's metadata only if its head is still the one that the snapshot was made from; otherwise
+everything but the data file is made anew from the new head. So of n writers each gets its turn,
+and the rows of the last one stand, once. (pyiceberg's Table.overwrite makes two snapshots, of
+which the first has lost the partition, and refuses two writers of one partition.)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+
+from mlops_assets.resources.lake import files
+from mlops_assets.resources.lake.catalog import attempts
+from mlops_assets.resources.lake.errors import LakeError
+from mlops_assets.resources.lake.frames import Dtypes, content_digest, fit, to_arrow
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.update.snapshot import _OverwriteFiles
+    from pyiceberg.types import StructType
+
+DIGEST, DTYPES = "mlops.digest", "mlops.dtypes"
+"""Keys of a snapshot's summary: the content's digest, and pandas dtypes (frames.Dtypes, JSON)."""
+
+_KEY = "mlops.partition"
+_TABLE = re.compile(r"([a-z0-9_]+)\.([a-z0-9_]+)")
+_PARTITION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ :.|+=@-]{0,254}")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The version of a partition that now stands; ``bytes`` is its file's size.
+
+    ``changed`` is False when the partition already held this content: ``snapshot_id`` is then
+    the snapshot that wrote it, and nothing was committed.
+    """
+
+    table: str
+    partition: str
+    snapshot_id: int
+    rows: int
+    bytes: int
+    columns: tuple[str, ...]
+    digest: str
+    changed: bool
+
+
+def identifier(table: str) -> tuple[str, str]:
+    """Namespace and name of ``namespace.table``; LakeError for what Glue or Athena would refuse."""
+    match = _TABLE.fullmatch(table)
+    if not match:
+        raise LakeError(f"table {table!r}: use namespace.table of a-z, 0-9 and _")
+    return match[1], match[2]
+
+
+def write_partition(
+    catalog: Catalog,
+    table: str,
+    partition: str,
+    frame: pd.DataFrame,
+    properties: Mapping[str, str],
+) -> Commit:
+    """Make the frame the partition's content; see Lake.write."""
+    identifier(table)
+    if not _PARTITION.fullmatch(partition) or ".." in partition:
+        raise LakeError(
+            f"partition {partition!r} of {table}: use letters, digits, spaces and _:.|+=@- "
+            "(255 at most, no '..')"
+        )
+    try:
+        write = _Write(catalog, table, partition, *to_arrow(frame), dict(properties))
+        for attempt in attempts():
+            with attempt:
+                return write.attempt()
+    except LakeError as error:
+        raise LakeError(f"{table}[{partition}]: {error}") from error
+    raise AssertionError("unreachable: the last attempt raises")
+
+
+@dataclass
+class _Write:
+    """What one write keeps between its attempts."""
+
+    catalog: Catalog
+    table: str
+    partition: str
+    data: pa.Table
+    dtypes: Dtypes
+    properties: dict[str, str]
+    tried: list[_Tried] = field(default_factory=list)
+    new: tuple[StructType, DataFile] | None = None
+
+    def attempt(self) -> Commit:
+        """Commit once, or raise; after a conflict the next attempt goes on from here."""
+        handle = self._load_or_create()
+        for tried in self.tried:
+            if handle.snapshot_by_id(tried.commit.snapshot_id):
+                return tried.commit  # it landed, and only the answer was lost
+            tried.discard_manifests()
+        known = files.arrow_schema(handle)
+        rows = fit(self.data, known)
+        digest = content_digest(rows)
+        live = files.live(handle, self.partition)
+        if standing := self._standing(handle, live, rows, digest):
+            return standing
+
+        transaction = handle.transaction()
+        if any(column not in known for column in rows.schema):
+            with transaction.update_schema() as update:
+                update.union_by_name(rows.schema)
+        try:
+            file = self._file(handle, transaction.table_metadata, rows)
+            with transaction.update_snapshot(self._summary(digest)).overwrite() as overwrite:
+                for part in live:
+                    overwrite.delete_data_file(part.file)
+                overwrite.append_data_file(file)
+        except Exception:
+            self._discard(handle)
+            raise
+        commit = self._commit(overwrite.snapshot_id, file, rows, digest)
+        # pyiceberg would delete the manifests of a commit that it takes for refused, even of one
+        # that landed before its answer was lost and the request was sent again.
+        transaction._snapshot_producers.clear()
+        self.tried.append(_Tried(commit, overwrite))
+        try:
+            transaction.commit_transaction()
+        except CommitFailedException:
+            self.tried[-1].refused = True
+            raise
+        return commit
+
+    def _load_or_create(self) -> Table:
+        name = identifier(self.table)
+        try:
+            return self.catalog.load_table(name)
+        except NoSuchTableError:
+            self.catalog.create_namespace_if_not_exists(name[0])
+            return files.create(self.catalog, name)
+
+    def _standing(
+        self, handle: Table, live: list[files.PartitionFile], rows: pa.Table, digest: str
+    ) -> Commit | None:
+        """The live version, if it says the same as ``rows``."""
+        if len(live) != 1:
+            return None
+        summary = files.summary(handle, live[0].snapshot_id)
+        if summary.get(_KEY) != self.partition or summary.get(DIGEST) != digest:
+            return None
+        commit = self._commit(live[0].snapshot_id, live[0].file, rows, digest)
+        return replace(commit, changed=False)
+
+    def _file(self, handle: Table, metadata: TableMetadata, rows: pa.Table) -> DataFile:
+        """The new file, written once unless another writer changed the columns meanwhile."""
+        columns = metadata.schema().as_struct()
+        if self.new is None or self.new[0] != columns:
+            self.new = columns, files.write(handle, metadata, self.partition, rows)
+        return self.new[1]
+
+    def _discard(self, handle: Table) -> None:
+        """Remove the new file, unless a commit that may yet land refers to it."""
+        if self.new and not self.tried:
+            handle.io.delete(self.new[1].file_path)
+            self.new = None
+
+    def _summary(self, digest: str) -> dict[str, str]:
+        dtypes = {DTYPES: json.dumps(self.dtypes, sort_keys=True)} if self.dtypes else {}
+        return {**self.properties, _KEY: self.partition, DIGEST: digest, **dtypes}
+
+    def _commit(self, snapshot_id: int, file: DataFile, rows: pa.Table, digest: str) -> Commit:
+        return Commit(
+            table=self.table,
+            partition=self.partition,
+            snapshot_id=snapshot_id,
+            rows=rows.num_rows,
+            bytes=file.file_size_in_bytes,
+            columns=tuple(rows.column_names),
+            digest=digest,
+            changed=True,
+        )
+
+
+@dataclass
+class _Tried:
+    """A snapshot that was offered to the catalog; ``refused`` if the catalog said no."""
+
+    commit: Commit
+    producer: _OverwriteFiles
+    refused: bool = False
+
+    def discard_manifests(self) -> None:
+        """Remove what a refused commit wrote; one of unknown outcome may yet land, so it stays."""
+        if self.refused:
+            self.producer._clean_all_uncommitted()
+            self.refused = False

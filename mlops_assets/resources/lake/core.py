@@ -1,0 +1,146 @@
+"""The lake: one Iceberg table per asset, one live version per partition.
+
+Belongs here: the lake's interface, free of Dagster, and its reads. Does not belong here: how a
+write commits (commit.py), types (frames.py), catalogs and waiting (catalog.py), where a
+partition's file is (files.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mlops_assets.resources.lake import files
+from mlops_assets.resources.lake.catalog import open_catalog
+from mlops_assets.resources.lake.commit import DTYPES, Commit, identifier, write_partition
+from mlops_assets.resources.lake.errors import (
+    LakeError,
+    PartitionNotFound,
+    SnapshotNotFound,
+    TableNotFound,
+)
+from mlops_assets.resources.lake.frames import Dtypes, common_dtypes, to_pandas
+
+__all__ = ["Commit", "Lake"]
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+class Lake:
+    """Tables named ``namespace.table``, of partitions named by strings."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    @classmethod
+    def open(cls, catalog: Mapping[str, str]) -> Lake:
+        """Open by pyiceberg's catalog properties (``type``, ``uri``, ``warehouse``, …)."""
+        return cls(open_catalog(catalog))
+
+    def write(
+        self,
+        table: str,
+        partition: str,
+        frame: pd.DataFrame,
+        *,
+        properties: Mapping[str, str] | None = None,
+    ) -> Commit:
+        """Make ``frame`` the partition's content; an empty frame is an explicit empty version.
+
+        Columns new to the table are added to it, missing ones read as missing values. The
+        ``properties`` go into the snapshot's summary. Raises LakeError for names and types that
+        the lake does not take; waits for other writers (catalog.py says how long).
+        """
+        return write_partition(self._catalog, table, partition, frame, properties or {})
+
+    def read(
+        self,
+        table: str,
+        partitions: Sequence[str] | None = None,
+        *,
+        snapshot_id: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The rows of the partitions (all: sorted by name), each in the order it was written.
+
+        ``snapshot_id`` reads the table as it was then. Raises TableNotFound, SnapshotNotFound,
+        PartitionNotFound, or LakeError for an unknown column.
+        """
+        handle, snapshot = self._at(table, snapshot_id)
+        found = files.find(handle.metadata, handle.io, snapshot, partitions)
+        names = sorted(found) if partitions is None else list(partitions)
+        if missing := [name for name in names if name not in found]:
+            raise PartitionNotFound(table, missing, self._names(handle, snapshot))
+        parts = [part for name in names for part in found[name]]
+        schema = handle.schemas()[snapshot.schema_id or 0]
+        known = [field.name for field in schema.fields if field.name != files.PARTITION_COLUMN]
+        if unknown := sorted(set(columns or ()) - set(known)):
+            raise LakeError(f"table {table} has no columns {unknown}; there is: {known}")
+        chosen = known if columns is None else list(columns)
+        rows = files.read(handle, schema.select(*chosen), parts)
+        dtypes = common_dtypes([_recorded_dtypes(handle, part) for part in parts])
+        return to_pandas(rows.select(chosen), dtypes)
+
+    def partitions(self, table: str) -> list[str]:
+        """The partitions with a live version (empty ones too), sorted."""
+        return self._names(*self._at(table, None))
+
+    def exists(self, table: str) -> bool:
+        """Whether anything was ever written to the table."""
+        return self.head(table) is not None
+
+    def head(self, table: str) -> int | None:
+        """The table's current snapshot, None before the first write."""
+        handle = self._load(table)
+        snapshot = handle.current_snapshot() if handle else None
+        return snapshot.snapshot_id if snapshot else None
+
+    def partition_snapshot(self, table: str, partition: str) -> int | None:
+        """The snapshot that wrote the partition's live version, None if there is none."""
+        handle = self._load(table)
+        snapshot = handle.current_snapshot() if handle else None
+        if handle is None or snapshot is None:
+            return None
+        found = files.find(handle.metadata, handle.io, snapshot, [partition])
+        return found[partition][0].snapshot_id if found else None
+
+    def _load(self, table: str) -> Table | None:
+        from pyiceberg.exceptions import NoSuchTableError
+
+        try:
+            return self._catalog.load_table(identifier(table))
+        except NoSuchTableError:
+            return None
+
+    def _at(self, table: str, snapshot_id: int | None) -> tuple[Table, Snapshot]:
+        handle = self._load(table)
+        if handle is None or (current := handle.current_snapshot()) is None:
+            raise TableNotFound(table, self._tables(table))
+        if snapshot_id is None:
+            return handle, current
+        snapshot = handle.snapshot_by_id(snapshot_id)
+        if snapshot is None:
+            raise SnapshotNotFound(table, snapshot_id)
+        return handle, snapshot
+
+    def _tables(self, table: str) -> list[str]:
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        try:
+            return [".".join(name) for name in self._catalog.list_tables(identifier(table)[0])]
+        except NoSuchNamespaceError:
+            return []
+
+    @staticmethod
+    def _names(handle: Table, snapshot: Snapshot) -> list[str]:
+        return sorted(files.find(handle.metadata, handle.io, snapshot, None))
+
+
+def _recorded_dtypes(handle: Table, part: files.PartitionFile) -> Dtypes:
+    recorded = files.summary(handle, part.snapshot_id).get(DTYPES)
+    return dict(json.loads(recorded)) if recorded else {}

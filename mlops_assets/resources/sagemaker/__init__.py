@@ -1,0 +1,1 @@
+"""SageMaker by boto3: sessions, training jobs, model packages, endpoints."""

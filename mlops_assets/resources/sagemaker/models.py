@@ -1,0 +1,52 @@
+"""SageMaker models: a container and its artifact, ready to be hosted.
+
+Here: the model of a package or of a container, named by its content. Not here: endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops_assets.resources.sagemaker.errors import already_exists, found_or_none, patiently
+from mlops_assets.resources.sagemaker.names import name_of, request_digest, slugify, tag_list
+from mlops_assets.resources.sagemaker.requests import Placement
+
+
+def ensure_model(
+    client: Any, slug: str, container: Mapping[str, Any], placement: Placement | None = None
+) -> str:
+    """The name of the model with this container in this placement, created when it is missing.
+
+    Args:
+        container: PrimaryContainer: ``{"ModelPackageName": arn}`` for a registered model, or
+            ``{"Image", "ModelDataUrl", "Environment"}``.
+    """
+    placement = placement or Placement()
+    request = {
+        "PrimaryContainer": dict(container),
+        "ExecutionRoleArn": placement.role_arn,
+        "EnableNetworkIsolation": placement.network_isolation,
+        **placement.vpc(),
+    }
+    name = name_of(slugify(slug), request_digest(request, without=()))
+    ensure(
+        describe=lambda: client.describe_model(ModelName=name),
+        create=lambda: client.create_model(
+            ModelName=name, Tags=tag_list(placement.tags), **request
+        ),
+    )
+    return name
+
+
+def ensure(*, describe: Any, create: Any) -> None:
+    """Create what is named by its content, unless it, and therefore the same, is there."""
+    if found_or_none(describe) is not None:
+        return
+    try:
+        patiently(create)
+    except ClientError as error:
+        if not already_exists(error):
+            raise

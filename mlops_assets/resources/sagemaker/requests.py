@@ -1,0 +1,231 @@
+"""What is asked of SageMaker, and where it may run: pure functions from declarations to requests.
+
+Here: `Placement` (role, image, network, key, tags of every request) and the training request with
+the limits that the service enforces and botocore does not check. Not here: calls to AWS
+(training.py, endpoints.py, registry.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlops_assets.resources.sagemaker.names import digest_of, name_of, slugify, tag_list
+
+CODE_CHANNEL = "code"
+DAGSTER_CHANNEL = "dagster"
+IDENTITY_FIELDS = ("TrainingJobName", "Tags")
+_CODE_IN_CONTAINER = f"/opt/ml/input/data/{CODE_CHANNEL}/sourcedir.tar.gz"
+_RESERVED_CHANNELS = (CODE_CHANNEL, DAGSTER_CHANNEL)
+_CHANNEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Instances with NVMe storage encrypt it by themselves and refuse a key for the volume.
+_NVME = re.compile(r"ml\.(g4dn|g5|g6e?|g7e?|p3dn|p4de?|p5(e|en)?|p6.*|trn\d.*|[cmr]\d[a-z]*d)\.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where jobs, models and endpoints run, and on whose behalf; the defaults are this machine's.
+
+    Args:
+        network_isolation: containers reach no network, so code travels as a channel.
+    """
+
+    role_arn: str = "arn:aws:iam::000000000000:role/mlops-local"
+    image_uri: str = "mlops-assets:local"
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    kms_key_arn: str | None = None
+    network_isolation: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.subnets) != bool(self.security_groups):
+            raise ValueError(
+                f"subnets {self.subnets} and security groups {self.security_groups}: a VPC needs "
+                "both. Set MLOPS_SUBNETS and MLOPS_SECURITY_GROUPS, or neither"
+            )
+
+    def vpc(self) -> dict[str, Any]:
+        if not self.subnets:
+            return {}
+        return {
+            "VpcConfig": {
+                "Subnets": list(self.subnets),
+                "SecurityGroupIds": list(self.security_groups),
+            }
+        }
+
+    def volume_key(self, instance_type: str) -> str | None:
+        """The key of the attached volume, where the instance type takes one."""
+        return None if _NVME.match(instance_type) else self.kms_key_arn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """One training job, declared.
+
+    Args:
+        source: the script's folder, or the files that travel.
+        program: the script, relative to ``source``.
+        hyperparameters: passed as strings, JSON where they are not strings already.
+        channels: {name: s3:// URI}. URIs must name immutable, content-addressed objects: the job's
+            identity is its request, and a changed object behind the same URI is not seen.
+        volume_gb: GiB.
+        max_runtime_s, max_wait_s: seconds; ``max_wait_s`` (spot only) includes the waiting.
+        metric_definitions: {name: regular expression with one group}, read from the log.
+
+    Raises:
+        ValueError: a limit of the service is broken; the message names the field.
+    """
+
+    pipeline: str
+    asset: str
+    partition: str
+    source: Path | Sequence[Path]
+    program: str
+    channels: Mapping[str, str]
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    image_uri: str | None = None
+    instance_type: str = "ml.m5.xlarge"
+    instance_count: int = 1
+    volume_gb: int = 30
+    max_runtime_s: int = 3600
+    use_spot: bool = False
+    max_wait_s: int | None = None
+    metric_definitions: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.max_wait_s is not None and not self.use_spot:
+            raise ValueError("max_wait_s is for spot instances: set use_spot=True or leave it out")
+        if self.max_wait_s is not None and self.max_wait_s < self.max_runtime_s:
+            raise ValueError(
+                f"max_wait_s={self.max_wait_s} must be at least max_runtime_s={self.max_runtime_s}"
+            )
+        for name in self.channels:
+            if name in _RESERVED_CHANNELS or not _CHANNEL.fullmatch(name):
+                raise ValueError(
+                    f"channel {name!r}: use letters, digits, '.', '_' and '-', and neither of "
+                    f"{', '.join(_RESERVED_CHANNELS)}"
+                )
+        for name, value in self.environment.items():
+            if len(value) > 512:
+                raise ValueError(
+                    f"environment[{name!r}] has {len(value)} characters, SageMaker takes 512: "
+                    "pass it in a file of a channel"
+                )
+
+
+def encode_hyperparameters(values: Mapping[str, Any]) -> dict[str, str]:
+    """SageMaker's map of strings; what is not a string is JSON, as the toolkits decode it.
+
+    >>> encode_hyperparameters({"max_depth": 6, "objective": "reg:squarederror"})
+    {'max_depth': '6', 'objective': 'reg:squarederror'}
+    """
+    encoded = {}
+    for name, value in sorted(values.items()):
+        try:
+            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        except TypeError as error:
+            raise ValueError(
+                f"hyperparameter {name!r} cannot be written as JSON: {error}"
+            ) from None
+        if len(text) > 2500 or len(name) > 256:
+            raise ValueError(
+                f"hyperparameter {name!r} has {len(text)} characters, SageMaker takes 2500: "
+                "pass it in a file of a channel"
+            )
+        encoded[name] = text
+    return encoded
+
+
+def training_request(
+    spec: TrainingSpec, placement: Placement, *, bucket: str, code_uri: str
+) -> dict[str, Any]:
+    """``CreateTrainingJob``'s parameters, named by what they ask for."""
+    channels = dict(spec.channels)
+    hyperparameters = {"sagemaker_program": spec.program, "sagemaker_submit_directory": code_uri}
+    if placement.network_isolation:
+        channels[CODE_CHANNEL] = code_uri
+        hyperparameters["sagemaker_submit_directory"] = _CODE_IN_CONTAINER
+    request: dict[str, Any] = {
+        "AlgorithmSpecification": {
+            "TrainingImage": spec.image_uri or placement.image_uri,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": name, "Regex": regex}
+                for name, regex in sorted(spec.metric_definitions.items())
+            ],
+        },
+        "RoleArn": placement.role_arn,
+        "HyperParameters": {**encode_hyperparameters(spec.hyperparameters), **hyperparameters},
+        "InputDataConfig": [channel(name, uri) for name, uri in sorted(channels.items())],
+        "OutputDataConfig": _output(spec, placement, bucket),
+        "ResourceConfig": _resources(spec, placement),
+        "StoppingCondition": {"MaxRuntimeInSeconds": spec.max_runtime_s},
+        "EnableNetworkIsolation": placement.network_isolation,
+        "EnableInterContainerTrafficEncryption": True,
+        "EnableManagedSpotTraining": spec.use_spot,
+        "Environment": dict(sorted(spec.environment.items())),
+        **placement.vpc(),
+    }
+    if spec.use_spot:
+        request["StoppingCondition"]["MaxWaitTimeInSeconds"] = (
+            spec.max_wait_s or 2 * spec.max_runtime_s
+        )
+        request["CheckpointConfig"] = {
+            "S3Uri": f"s3://{bucket}/checkpoints/{slugify(spec.pipeline)}/{digest_of(request)[:16]}"
+        }
+    slug = slugify(spec.pipeline, spec.asset, spec.partition)
+    return {
+        "TrainingJobName": name_of(slug, digest_of(request)),
+        **request,
+        "Tags": tag_list(
+            {
+                **placement.tags,
+                **spec.tags,
+                "mlops:pipeline": spec.pipeline,
+                "mlops:asset": spec.asset,
+                "mlops:partition": spec.partition,
+            }
+        ),
+    }
+
+
+def channel(name: str, uri: str) -> dict[str, Any]:
+    """One entry of InputDataConfig: every object under ``uri``, copied before the job starts."""
+    return {
+        "ChannelName": name,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+        "CompressionType": "None",
+        "InputMode": "File",
+    }
+
+
+def _output(spec: TrainingSpec, placement: Placement, bucket: str) -> dict[str, Any]:
+    output = {"S3OutputPath": f"s3://{bucket}/training/{slugify(spec.pipeline, spec.asset)}"}
+    if placement.kms_key_arn:
+        output["KmsKeyId"] = placement.kms_key_arn
+    return output
+
+
+def _resources(spec: TrainingSpec, placement: Placement) -> dict[str, Any]:
+    resources: dict[str, Any] = {
+        "InstanceType": spec.instance_type,
+        "InstanceCount": spec.instance_count,
+        "VolumeSizeInGB": spec.volume_gb,
+    }
+    if key := placement.volume_key(spec.instance_type):
+        resources["VolumeKmsKeyId"] = key
+    return resources

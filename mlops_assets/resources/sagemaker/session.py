@@ -1,0 +1,83 @@
+"""Clients of SageMaker, its runtime and its logs, for AWS or for this machine.
+
+Here: how a boto3 client is made, once, when it is first needed. Not here: any request.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+
+class SageMakerResource(dg.ConfigurableResource):
+    """boto3 clients, by boto3's default chain, or bound to the local SageMaker API.
+
+    Nothing is opened or started before the first client is asked for.
+    """
+
+    region: str = "us-east-1"
+    local_home: str | None = Field(
+        default=None,
+        description="Folder of the local SageMaker API, started when it is not running. "
+        "None: AWS, or wherever AWS_ENDPOINT_URL_SAGEMAKER points.",
+    )
+    local_objects: str | None = Field(
+        default=None,
+        description="Where the local API finds s3:// URIs ('dir:/path' or 's3').",
+    )
+    max_attempts: int = Field(default=5, description="botocore's attempts per call.")
+    _clients: dict[tuple[str, str | None], Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        return self.local_home is not None
+
+    def client(self) -> Any:
+        """SageMaker's control plane."""
+        return self._client("sagemaker")
+
+    def runtime(self) -> Any:
+        """Invocations of endpoints."""
+        return self._client("sagemaker-runtime")
+
+    def logs(self) -> Any:
+        """CloudWatch Logs, where jobs write."""
+        return self._client("logs")
+
+    def _endpoint(self) -> str | None:
+        if self.local_home is None:
+            return None
+        from mlops_assets.sagemaker_local.lifecycle import ensure_running
+
+        return ensure_running(Path(self.local_home), objects=self.local_objects).url
+
+    def _client(self, service: str) -> Any:
+        # Asked each time: a local server that was restarted answers at another address.
+        endpoint = self._endpoint()
+        key = (service, endpoint)
+        if key not in self._clients:
+            self._clients[key] = self._open(service, endpoint)
+        return self._clients[key]
+
+    def _open(self, service: str, endpoint: str | None) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(
+            retries={"mode": "adaptive", "total_max_attempts": self.max_attempts},
+            connect_timeout=10,
+            read_timeout=70,
+            tcp_keepalive=True,
+        )
+        if endpoint is None:
+            return boto3.client(service, region_name=self.region, config=config)
+        # A session of its own: neither the user's profile nor their keys reach a local server.
+        return boto3.session.Session().client(
+            service,
+            region_name=self.region,
+            endpoint_url=endpoint,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - the local server checks none
+            config=config,
+        )

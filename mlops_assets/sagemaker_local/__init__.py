@@ -1,0 +1,1 @@
+"""The SageMaker API on this machine: jobs and endpoints run as processes, boto3 is the client."""

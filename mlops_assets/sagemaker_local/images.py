@@ -1,0 +1,109 @@
+"""Which command stands for an image on this machine, and in which environment it runs.
+
+Belongs here: image → argv, the minimal environment of a job or model server, and what /opt/ml
+becomes where it cannot be mounted. Does not belong here: starting anything (processes.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.errors import invalid
+from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
+
+OWN = "mlops-assets"
+_PACKAGE_PARENT = Path(__file__).parents[2]
+_AWS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CA_BUNDLE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def repository(image: str) -> str:
+    """The repository's name: the last path segment, without tag and digest.
+
+    >>> repository("000000000000.dkr.ecr.us-east-1.amazonaws.com/team/mlops-assets:1.2@sha256:ab")
+    'mlops-assets'
+    """
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+class Images:
+    """The images of one server: this project's own, and those in ``<home>/images.json``."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def command(self, image: str, verb: str) -> list[str]:
+        """The argv for ``docker run IMAGE verb``; ValidationException with the remedy if unknown.
+
+        images.json is ``{"repository": {"train": [argv…], "serve": [argv…]}}``; it is read each
+        time, so an entry needs no restart.
+        """
+        name = repository(image)
+        path = self._config.home / "images.json"
+        try:
+            known = json.loads(path.read_text()) if path.exists() else {}
+            argv = known.get(name, {}).get(verb)
+        except (ValueError, AttributeError) as error:
+            raise invalid(f"{path} is not an object of objects in JSON: {error}") from error
+        if argv is None and name == OWN:
+            return [sys.executable, "-m", "mlops_assets.containers", verb]
+        if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
+            raise invalid(
+                f"No command stands for {verb!r} of image {image!r} on this machine. Use an image "
+                f"whose repository is {OWN!r}, or map it in {path}: "
+                f'{{"{name}": {{"{verb}": ["program", "argument"]}}}}'
+            )
+        return argv
+
+    def environment(
+        self,
+        image: str,
+        home: Path,
+        base: Path,
+        own: Mapping[str, str],
+        request: Mapping[str, str],
+    ) -> dict[str, str]:
+        """All that a container's process sees; nothing else of the server's environment.
+
+        ``own`` is set by the service and wins over ``request``, which wins over the defaults.
+        """
+        cores = str(os.cpu_count() or 1)
+        directory = str(Path(sys.executable).parent)
+        defaults = {
+            "PATH": os.pathsep.join([directory, os.environ.get("PATH", os.defpath)]),
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",  # log lines are read while the job runs
+            "AWS_REGION": self._config.region,
+            "AWS_DEFAULT_REGION": self._config.region,
+            **dict.fromkeys(_THREADS, cores),
+        }
+        if repository(image) == OWN:  # the image has this project installed; a checkout need not
+            defaults["PYTHONPATH"] = str(_PACKAGE_PARENT)
+        if self._config.objects == "s3":
+            defaults |= {name: os.environ[name] for name in _AWS if name in os.environ}
+        service = {"SAGEMAKER_BASE_DIR": str(base), "MLOPS_OBJECTS": self._config.objects}
+        return {**defaults, **request, **service, **own}
+
+
+def relocated(argv: Sequence[str], base: Path) -> list[str]:
+    """Arguments below /opt/ml, moved to where /opt/ml is when it could not be mounted."""
+    return [
+        str(base) + text.removeprefix(MOUNT_POINT) if text.startswith(MOUNT_POINT + "/") else text
+        for text in argv
+    ]

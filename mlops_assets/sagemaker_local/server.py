@@ -1,0 +1,133 @@
+"""The server: its parts put together, its socket, its start and its end.
+
+Belongs here: assembly, recovery at the start, order at the end. Does not belong here: what a route
+or an operation does; finding or starting a server from another process (lifecycle.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from mlops_assets.objects import open_objects
+from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.endpoints import Endpoints
+from mlops_assets.sagemaker_local.hosting import Fleet, FleetSpec
+from mlops_assets.sagemaker_local.http import Application
+from mlops_assets.sagemaker_local.images import Images
+from mlops_assets.sagemaker_local.job_run import JobRun
+from mlops_assets.sagemaker_local.jobs import TrainingJobs
+from mlops_assets.sagemaker_local.log_push import LogPush
+from mlops_assets.sagemaker_local.logs import Logs
+from mlops_assets.sagemaker_local.models import Models
+from mlops_assets.sagemaker_local.packages import ModelPackages
+from mlops_assets.sagemaker_local.processes import mounts_allowed
+from mlops_assets.sagemaker_local.protocol import Api, service_model
+from mlops_assets.sagemaker_local.runtime import Runtime
+from mlops_assets.sagemaker_local.store import Document, Store
+from mlops_assets.sagemaker_local.tags import Tags
+
+HOST = "127.0.0.1"
+log = logging.getLogger(__name__)
+
+
+class Backend:
+    """Everything behind the port."""
+
+    def __init__(self, config: Config, mounts: bool) -> None:
+        self.store = store = Store(config.home)
+        objects = open_objects(config.objects)
+        images, logs = Images(config), Logs(config)
+
+        def new_run(document: Document) -> JobRun:
+            return JobRun(
+                document,
+                config=config,
+                store=store,
+                objects=objects,
+                images=images,
+                logs=logs,
+                mounts=mounts,
+            )
+
+        def new_fleet(spec: FleetSpec) -> Fleet:
+            return Fleet(
+                spec, config=config, objects=objects, images=images, logs=logs, mounts=mounts
+            )
+
+        self.jobs = TrainingJobs(config, store, images, new_run)
+        packages = ModelPackages(config, store, objects)
+        models = Models(config, store, objects, images, packages)
+        self.endpoints = Endpoints(config, store, models, new_fleet)
+        self.push = LogPush.from_environment(config)
+        parts = (self.jobs, models, self.endpoints, packages, Tags(store))
+        operations = {name: do for part in parts for name, do in part.operations().items()}
+        self.api = Api({"SageMaker": operations, "Logs_20140328": logs.operations()})
+        self.runtime = Runtime(config, self.endpoints)
+
+    def start(self) -> None:
+        self.jobs.recover()
+        self.endpoints.recover()
+        if self.push is not None:
+            self.push.start()
+
+    async def stop(self) -> None:
+        await asyncio.gather(self.jobs.shutdown(), self.endpoints.shutdown())
+        if self.push is not None:
+            await self.push.shutdown()
+        self.store.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, saying when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+async def _serve(config: Config, on_ready: Callable[[str], None]) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, config.port))
+        url = f"http://{HOST}:{listener.getsockname()[1]}"
+        loading = asyncio.to_thread(service_model, "sagemaker")
+        mounts, _ = await asyncio.gather(mounts_allowed(), loading)
+        backend = Backend(config, mounts)
+        health: dict[str, Any] = {"status": "ok", "pid": os.getpid(), "home": str(config.home)}
+        application = Application(backend.api, backend.runtime.invoke, health)
+        settings = uvicorn.Config(
+            application,  # type: ignore[arg-type]
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=5,
+        )
+        backend.start()
+        log.info("serving %s at %s; /opt/ml %s", config.home, url, "mounted" if mounts else "moved")
+        try:
+            await _Server(settings, lambda: on_ready(url)).serve(sockets=[listener])
+        finally:
+            await backend.stop()
+            log.info("stopped")
+
+
+def serve(config: Config, on_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``on_ready`` gets the URL once requests are answered."""
+    # uvicorn handles the signals while it serves and raises them again afterwards: by then they
+    # must not end the process before the jobs and model servers have been stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    asyncio.run(_serve(config, on_ready))

@@ -1,0 +1,144 @@
+"""The one frozen `Settings` of a process, read from the environment.
+
+Here: which world the platform runs in (``MLOPS_ENV``) and where its parts are in that world.
+Not here: anything about one pipeline (that is `mlops_assets.pipeline`), and no connection is
+opened: reading settings touches neither network nor disk.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# Settings whose absence would only show deep inside an AWS call, with what each one is for.
+_NEEDED_IN_AWS = {
+    "bucket": "the lake's bucket",
+    "role_arn": "the execution role of jobs and endpoints",
+    "image_uri": "the image that answers `train` and `serve`",
+    "subnets": "the private subnets that jobs and endpoints run in",
+    "security_groups": "the security groups of jobs and endpoints",
+    "kms_key_arn": "the key that encrypts volumes and outputs",
+}
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable and the remedy."""
+
+
+def _variable(field: str) -> str:
+    return f"MLOPS_{field.upper()}"
+
+
+class Settings(BaseSettings):
+    """Every field is the environment variable ``MLOPS_<FIELD>``; lists are comma-separated."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOPS_", frozen=True, extra="forbid")
+
+    env: Literal["local", "aws"] = "local"
+    home: Path = Field(default_factory=lambda: Path.cwd() / ".mlops")
+    region: str = Field(default_factory=lambda: os.environ.get("AWS_REGION", "us-east-1"))
+    bucket: str = ""
+    role_arn: str = ""
+    image_uri: str = ""
+    subnets: Annotated[tuple[str, ...], NoDecode] = ()
+    security_groups: Annotated[tuple[str, ...], NoDecode] = ()
+    kms_key_arn: str = ""
+
+    @field_validator("subnets", "security_groups", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Read the environment, then check that what this world needs is there.
+
+        Raises:
+            SettingsError: a variable is unknown, wrong or missing.
+        """
+        unknown = sorted(
+            name
+            for name in os.environ
+            if name.startswith("MLOPS_")
+            and name.removeprefix("MLOPS_").lower() not in {*cls.model_fields, *_FOR_OTHERS}
+        )
+        if unknown:
+            known = ", ".join(_variable(name) for name in cls.model_fields)
+            raise SettingsError(f"{unknown[0]} is not a setting of mlops_assets. Known: {known}")
+        try:
+            settings = cls(**overrides)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = _variable(str(first["loc"][0]))
+            raise SettingsError(f"{name}={first['input']!r}: {first['msg']}") from None
+        if settings.env == "aws":
+            for field, purpose in _NEEDED_IN_AWS.items():
+                if not getattr(settings, field):
+                    raise SettingsError(
+                        f"{_variable(field)} is not set: MLOPS_ENV=aws needs {purpose} "
+                        "(deploy/cloudformation/core.yaml prints it as an output)"
+                    )
+        return settings
+
+    @property
+    def is_local(self) -> bool:
+        return self.env == "local"
+
+    @property
+    def lake_bucket(self) -> str:
+        """The bucket of datasets, artifacts and records; a directory of ``home`` locally."""
+        return self.bucket or "mlops-local"
+
+    @property
+    def sagemaker_home(self) -> Path:
+        """Where the local SageMaker API keeps its state."""
+        return self.home / "sagemaker"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def objects(self) -> str:
+        """Where ``s3://`` URIs live, in the words of `mlops_assets.objects.open_objects`."""
+        return f"dir:{self.home / 'buckets'}" if self.is_local else "s3"
+
+    @cached_property
+    def lake_catalog(self) -> Mapping[str, str]:
+        """pyiceberg's catalog properties: SQLite and a directory, or Glue and S3."""
+        if self.is_local:
+            lake = self.home / "lake"
+            return {
+                "type": "sql",
+                "uri": f"sqlite:///{lake / 'catalog.db'}",
+                "warehouse": lake.as_uri(),
+            }
+        catalog = {
+            "type": "glue",
+            "warehouse": f"s3://{self.bucket}/lake",
+            "glue.region": self.region,
+            "s3.region": self.region,
+        }
+        # pyiceberg does not read the endpoint variables that every AWS SDK reads.
+        for service in ("glue", "s3"):
+            endpoint = os.environ.get(
+                f"AWS_ENDPOINT_URL_{service.upper()}", os.environ.get("AWS_ENDPOINT_URL")
+            )
+            if endpoint:
+                catalog[f"{service}.endpoint"] = endpoint
+        return catalog
+
+
+# Variables that share our prefix and are read by other parts of the project.
+_FOR_OTHERS = frozenset({"objects", "bind_host"})

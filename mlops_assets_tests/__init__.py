@@ -1,0 +1,1 @@
+"""The tests, laid out as `mlops_assets` is."""
