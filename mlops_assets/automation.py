@@ -5,15 +5,19 @@ Here: thin shells over pure functions. Not here: the work itself (`assets`) or a
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipeline import DATA_STATIONS, MLPipeline
 
-DATA_STATIONS = ("raw", "clean", "quarantine", "features")
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
 
 
-def build_job(pipeline: MLPipeline) -> dg.UnresolvedAssetJobDefinition:
+def build_job(pipeline: MLPipeline) -> "UnresolvedAssetJobDefinition":
     """The whole loop of one partition, from raw rows to the endpoint."""
     return dg.define_asset_job(
         f"{pipeline.name}_loop",

@@ -21,7 +21,7 @@ from mlops_assets.assets import (
     splits,
 )
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.pipelines.flight_delays import pipeline as flight_delays
+from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.io_manager import LakeIOManager
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
@@ -30,7 +30,6 @@ from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 from mlops_assets.settings import Settings
 
-PIPELINES = (flight_delays,)
 STATIONS = (raw, clean, features, splits, model, evaluation, registered_model, endpoint)
 
 
@@ -77,18 +76,18 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 def build_defs(
     settings: Settings | None = None,
     *,
-    pipelines: Iterable[MLPipeline] = PIPELINES,
+    pipelines: Iterable[MLPipeline] | None = None,
     resources: Mapping[str, Any] | None = None,
 ) -> dg.Definitions:
     """Everything Dagster needs to know, for one world.
 
     Args:
         settings: by default read from the environment.
-        pipelines: what to build; tests declare their own.
+        pipelines: what to build; by default all that are declared. Tests declare their own.
         resources: replaces resources by name; tests pass theirs instead of patching.
     """
     settings = settings or Settings.load()
-    pipelines = tuple(pipelines)
+    pipelines = declared(settings.pipelines) if pipelines is None else tuple(pipelines)
     return dg.Definitions(
         assets=[asset for pipeline in pipelines for asset in build_assets(pipeline)],
         jobs=[automation.build_job(pipeline) for pipeline in pipelines],

@@ -6,7 +6,8 @@ meaning on both stores. Does not belong here: tables (resources/lake), the layou
 
 Every write becomes visible as a whole or not at all, also when the writer is killed. Locally,
 bucket ``b`` and key ``k`` of ``dir:/root`` is the file ``/root/b/k``; half-written files live in
-``/root/.tmp``, which no bucket can be called. Power loss is not guarded against (no fsync).
+``/root/.tmp``, which no bucket can be called. Power loss is not guarded against (no fsync), and
+unlike in S3 a name cannot be both an object and a folder.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -214,15 +215,9 @@ class DirectoryObjects(Objects):
         self._place(uri, lambda temporary: shutil.copyfile(path, temporary), os.replace)
 
     def delete(self, uri: str) -> None:
-        path = self._path(uri)
-        path.unlink(missing_ok=True)
-        for folder in path.parents:
-            if folder.parent == self.root:  # the bucket itself stays
-                return
-            try:
-                folder.rmdir()
-            except OSError:  # not empty, or gone already
-                return
+        # The emptied folder stays: removing it would pull it from under another writer.
+        with suppress(NotADirectoryError, IsADirectoryError):
+            self._path(uri).unlink(missing_ok=True)
 
     def _path(self, uri: str) -> Path:
         bucket, key = object_uri(uri)
@@ -237,16 +232,11 @@ class DirectoryObjects(Objects):
         temporary.parent.mkdir(parents=True, exist_ok=True)
         try:
             fill(temporary)
-            for last in (False, False, True):
-                try:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                except FileExistsError as error:
-                    raise NotADirectoryError(f"{uri}: part of its path is an object") from error
-                try:
-                    return put(temporary, target)
-                except FileNotFoundError:  # a concurrent delete removed the emptied folder
-                    if last:
-                        raise
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise NotADirectoryError(f"{uri}: part of its path is an object") from error
+            put(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
+# The stations of the loop, in order: what follows the data, and what follows each trained model.
+DATA_STATIONS = ("raw", "clean", "quarantine", "features")
+MODEL_STATIONS = ("splits", "model", "evaluation", "registered_model", "endpoint")
+
 Hyperparameter = str | int | float | bool
 
 
@@ -371,18 +375,23 @@ class MLPipeline:
         return f"{self.name}.{station}"
 
     def code_version(self, *parts: Any) -> str:
-        """A digest of the source files of functions, classes or paths, for Dagster's staleness."""
+        """A digest for Dagster's staleness, of source files and declared values.
+
+        Functions, classes and paths count by the source file they stand in, everything else by its
+        ``repr``.
+        """
         digest = hashlib.sha256()
         for part in parts:
-            for path in _source_files(part):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+            path = _source_file(part)
+            content = path.read_bytes() if path else repr(part).encode()
+            digest.update(content + b"\0")
         return digest.hexdigest()[:12]
 
 
-def _source_files(part: Any) -> list[Path]:
+def _source_file(part: Any) -> Path | None:
     if isinstance(part, Path):
-        return sorted(p for p in part.rglob("*.py")) if part.is_dir() else [part]
-    target = part if inspect.isclass(part) or inspect.isfunction(part) else type(part)
-    module = sys.modules.get(target.__module__)
-    name = getattr(module, "__file__", None)
-    return [Path(name)] if name else []
+        return part
+    if inspect.isclass(part) or inspect.isfunction(part):
+        name = getattr(sys.modules.get(part.__module__), "__file__", None)
+        return Path(name) if name else None
+    return None

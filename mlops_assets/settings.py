@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     env: Literal["local", "aws"] = "local"
     home: Path = Field(default_factory=lambda: Path.cwd() / ".mlops")
     region: str = Field(default_factory=lambda: os.environ.get("AWS_REGION", "us-east-1"))
+    pipelines: Annotated[tuple[str, ...], NoDecode] = ()
     bucket: str = ""
     role_arn: str = ""
     image_uri: str = ""
@@ -48,7 +49,7 @@ class Settings(BaseSettings):
     security_groups: Annotated[tuple[str, ...], NoDecode] = ()
     kms_key_arn: str = ""
 
-    @field_validator("subnets", "security_groups", mode="before")
+    @field_validator("pipelines", "subnets", "security_groups", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if isinstance(value, str):

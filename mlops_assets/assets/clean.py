@@ -34,7 +34,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                     key(pipeline, "clean"),
                     deps=[key(pipeline, "raw")],
                     description="Valid rows, typed, with event times and the label.",
-                    code_version=pipeline.code_version(pipeline.clean, pipeline.raw_schema),
+                    code_version=pipeline.code_version(
+                        pipeline.clean, pipeline.raw_schema, monitors
+                    ),
                     **common(pipeline, {"pandas", "iceberg", "pandera"}),
                 ).with_io_manager_key("lake_io"),
                 dg.AssetSpec(

@@ -34,7 +34,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         "endpoint",
         description=f"The live endpoint {pipeline.slug}.",
         kinds={"sagemaker"},
-        code_version=pipeline.code_version(deploy),
+        code_version=pipeline.code_version(deploy, pipeline.endpoint),
         deps=[key(pipeline, "registered_model"), key(pipeline, "splits")],
         checks=[
             check(pipeline, "endpoint", "answers", "Held-out rows get finite answers.", blocking=True)
@@ -46,19 +46,20 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         store: Store,
         sagemaker: SageMakerResource,
         placement: dg.ResourceParam[Placement],
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         records = [
             store.load(RegistrationRecord, pipeline.name, "registered_model", partition)
             for partition in context.partition_keys
         ]
-        chosen = next((record for record in reversed(records) if record.package_arn), None)
-        if chosen is None or chosen.package_arn is None:
-            context.log.warning(f"no model passed its gates ({records[-1].reason}): not deployed")
-            return
-        if chosen.status == "PendingManualApproval":
-            context.log.warning(
-                f"{chosen.package_arn} waits for approval: approve it in the registry, then "
-                f"materialize endpoint[{chosen.as_of}]"
+        chosen = next((record for record in reversed(records) if record.package_arn), records[-1])
+        if chosen.package_arn is None or chosen.status != "Approved":
+            reason = _not_deployed(chosen)
+            context.log.warning(reason)
+            yield dg.AssetCheckResult(
+                check_name="answers",
+                passed=False,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=f"{reason} What served before serves on.",
             )
             return
         deployment = deploy(
@@ -87,6 +88,15 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return endpoint
+
+
+def _not_deployed(record: RegistrationRecord) -> str:
+    if record.package_arn is None:
+        return f"No model passed its gates ({record.reason})."
+    return (
+        f"{record.package_arn} is {record.status}: approve it in the registry, then materialize "
+        f"endpoint[{record.as_of}]."
+    )
 
 
 def _spec(

@@ -51,7 +51,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         "evaluation",
         description=f"Held-out quality of the model; compared by {pipeline.evaluation.primary}.",
         kinds={"onnx"},
-        code_version=pipeline.code_version(absolute, metrics.binary, baselines.fit_predict),
+        code_version=pipeline.code_version(
+            absolute, metrics.binary, baselines.fit_predict, pipeline.evaluation, pipeline.baselines
+        ),
         deps=[key(pipeline, "model"), key(pipeline, "splits")],
         checks=[
             check(pipeline, "evaluation", name, description, blocking=True)

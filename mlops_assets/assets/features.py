@@ -32,7 +32,13 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             else "One row of features for each clean row."
         ),
         kinds={"pandas", "iceberg"},
-        code_version=pipeline.code_version(pipeline.features, pipeline.feature_schema),
+        code_version=pipeline.code_version(
+            pipeline.features,
+            pipeline.feature_schema,
+            pipeline.lookback,
+            pipeline.horizon,
+            dict(pipeline.known_at),
+        ),
         deps=[
             dg.AssetDep(
                 key(pipeline, "clean"),

@@ -23,14 +23,19 @@ from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClie
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     training = pipeline.training
-    code_version = pipeline.code_version(training.script, *training.files)
+    script_version = pipeline.code_version(training.script, *training.files)
 
     @station(
         pipeline,
         "model",
         description=f"The model as of each partition, trained by {training.script.name}.",
         kinds={"sagemaker", "onnx"},
-        code_version=code_version,
+        code_version=pipeline.code_version(
+            training.script,
+            *training.files,
+            # Paths differ between machines; their content is already in.
+            {**vars(training), "script": None, "files": None},
+        ),
         deps=[key(pipeline, "splits")],
         pool="sagemaker_training",
         checks=[
@@ -63,7 +68,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 TrainingJobName=finished.metadata["job_name"].value
             )
             digest, verdicts[partition] = _verify(store, job)
-            record = _record(partition, job, split, digest, code_version)
+            record = _record(partition, job, split, digest, script_version)
             store.save(pipeline.name, "model", partition, record)
             records.append(record)
         return dg.MaterializeResult(

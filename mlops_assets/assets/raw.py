@@ -17,7 +17,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         "raw",
         description=f"Rows as the source has them. {pipeline.source.describe()}.",
         kinds={"pandas", "iceberg"},
-        code_version=pipeline.code_version(pipeline.source),
+        code_version=pipeline.code_version(type(pipeline.source), pipeline.raw_schema),
         io_manager_key="lake_io",
         dagster_type=dg.Any,
         checks=[

@@ -5,11 +5,11 @@ Here: what a package must say about where its model comes from. Not here: the re
 """
 
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
 
+from mlops_assets import __version__
 from mlops_assets.assets.records import (
     EvaluationRecord,
     ModelRecord,
@@ -34,7 +34,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             f"approval is {pipeline.approval}."
         ),
         kinds={"sagemaker"},
-        code_version=pipeline.code_version(registry.register),
+        code_version=pipeline.code_version(registry.register, pipeline.approval),
         deps=[key(pipeline, name) for name in ("splits", "model", "evaluation")],
     )
     def registered_model(
@@ -131,7 +131,7 @@ def lineage(pipeline: MLPipeline, split: SplitRecord, model: ModelRecord) -> dic
         "job_arn": model.job_arn,
         "code_version": model.code_version,
         "hyperparameters_digest": digest_of(model.hyperparameters)[:32],
-        "platform_version": version("mlops_assets"),
+        "platform_version": __version__,
         "commit": commit(),
     }
 

@@ -34,7 +34,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         "splits",
         description=f"Train and holdout rows as of each partition ({window}).",
         kinds={"parquet"},
-        code_version=pipeline.code_version(training_window),
+        code_version=pipeline.code_version(training_window, pipeline.split, pipeline.feature_columns),
         deps=[dg.AssetDep(key(pipeline, "features"), partition_mapping=mapping)],
         checks=[
             check(

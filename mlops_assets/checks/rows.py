@@ -121,6 +121,7 @@ def quarantine(
         [REDACTED] * len(rows) if name in redact else rows_record.column_values(bad[name])
         for name in frame.columns
     ]
+    reasons = _reasons(report, rows)
     records = [
         rows_record.encode(dict(zip(names, values, strict=True)))
         for values in zip(*cells, strict=True)
@@ -128,14 +129,15 @@ def quarantine(
     result = pd.DataFrame(
         {
             "row": rows.astype(np.int64),
-            "reasons": pd.Series(_reasons(report, rows), dtype="str"),
+            "reasons": pd.Series(reasons, dtype="str"),
             "record": pd.Series(records, dtype="str"),
         }
     )
-    if int(report.accepted.sum()) + len(result) != len(frame):
+    if int(report.accepted.sum()) + len(result) != len(frame) or "" in reasons:
         raise AssertionError(
-            f"{int(report.accepted.sum())} accepted + {len(result)} quarantined rows are not "
-            f"the {len(frame)} read: this is a bug in mlops_assets.checks.rows"
+            f"{int(report.accepted.sum())} accepted + {len(result)} quarantined rows, "
+            f"{reasons.count('')} without a reason, for {len(frame)} read: "
+            "this is a bug in mlops_assets.checks.rows"
         )
     return result
 

@@ -56,6 +56,12 @@ def typed_columns(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[Typed
     return columns
 
 
+def dtype_name(column: pa.Column) -> str:
+    """The dtype as the schema's author wrote it: pandera says string[pyarrow] for str."""
+    name = str(column.dtype)
+    return "str" if name.startswith("string") else name
+
+
 def _require_supported(schema: pa.DataFrameSchema) -> None:
     parsers = bool(schema.parsers) or any(c.parsers for c in schema.columns.values())
     for used, what in (
@@ -77,7 +83,7 @@ def _matched(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[tuple[str,
         matched += [(n, column) for n in present]
         if not present and column.required:
             problems.append(
-                f"column {name!r} is missing (expected {column.dtype}; found "
+                f"column {name!r} is missing (expected {dtype_name(column)}; found "
                 f"{_listed(frame.columns)}): deliver it, or declare it Optional"
             )
     known = [name for name, _ in matched]
@@ -134,8 +140,8 @@ def _typed(name: str, column: pa.Column, values: pd.Series) -> TypedColumn | str
 
 def _mismatch(name: str, column: pa.Column, found: str) -> str:
     return (
-        f"column {name!r} is {found}, expected {column.dtype}: "
-        f"read it as {column.dtype}, or declare what it is"
+        f"column {name!r} is {found}, expected {dtype_name(column)}: "
+        f"read it as {dtype_name(column)}, or declare what it is"
     )
 
 

@@ -14,7 +14,12 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.api.function_dispatch import Dispatcher
 
-from mlops_assets.checks.rows_columns import Positions, SchemaMismatch, TypedColumn
+from mlops_assets.checks.rows_columns import (
+    Positions,
+    SchemaMismatch,
+    TypedColumn,
+    dtype_name,
+)
 from mlops_assets.checks.rows_text import control_characters
 
 Broken = tuple[str, Positions]  # the rule, and the rows that break it
@@ -58,7 +63,7 @@ _MEMBERSHIP: dict[str, Callable[[pd.Series, Statistics], Any]] = {
 def column_failures(column: TypedColumn) -> Iterator[Broken]:
     """The broken rules of one column: dtype, not_nullable, finite, plain_text, then its checks."""
     metadata = column.schema.metadata or {}
-    yield f"dtype({column.schema.dtype})", column.misfits
+    yield f"dtype({dtype_name(column.schema)})", column.misfits
     if not column.schema.nullable:
         yield "not_nullable", column.missing
     values = column.values

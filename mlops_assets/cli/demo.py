@@ -13,14 +13,13 @@ from rich.table import Table
 
 from mlops_assets.assets.records import EvaluationRecord, RegistrationRecord
 from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.names import program
 from mlops_assets.cli.predictions import Prediction, predict, show
 from mlops_assets.cli.runs import materialize, stale_stations
 from mlops_assets.cli.world import World, console
 from mlops_assets.ml.splitting import training_window
-from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipeline import DATA_STATIONS, MODEL_STATIONS, MLPipeline
 
-DATA = ("raw", "clean", "features")
-MODEL = ("splits", "model", "evaluation", "registered_model", "endpoint")
 _DEFAULT_HISTORY = 3
 _ROW = 7
 
@@ -36,8 +35,8 @@ def run(name: str, partition: str | None) -> None:
     console.print(Rule(f"[bold]{name}[/]: {pipeline.description}", align="left"))
     console.print(f"{pipeline.source.describe()}. Everything is kept in {world.settings.home}\n")
     for each in [*training_window(available, as_of, pipeline.split.window), as_of]:
-        _bring(world, pipeline, DATA, each)
-    _bring(world, pipeline, MODEL, as_of)
+        _bring(world, pipeline, DATA_STATIONS, each)
+    _bring(world, pipeline, MODEL_STATIONS, as_of)
     world.sagemaker.client()  # hosts again what a stopped server hosted
     closing(world, pipeline, as_of, time.monotonic() - started)
 
@@ -97,11 +96,12 @@ print(reply["Body"].read())"""
 
 
 def _next(pipeline: MLPipeline, as_of: str, registration: RegistrationRecord) -> Table:
+    mlops = program()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("make ui", "the asset graph, its checks, plots and runs in Dagster's UI")
-    table.add_row(f"mlops invoke {pipeline.name} --partition {as_of} --row 8", "another prediction")
-    table.add_row(f"mlops reproduce {registration.package_arn}", "train it again, compare the bytes")
-    table.add_row("mlops status", "what is running: endpoints, jobs, packages")
-    table.add_row("mlops down", "stop the local SageMaker API and its endpoints")
+    table.add_row(f"{mlops} invoke {pipeline.name} --partition {as_of} --row 8", "another row")
+    table.add_row(f"{mlops} reproduce {registration.package_arn}", "train again, compare bytes")
+    table.add_row(f"{mlops} status", "what is running: endpoints, jobs, packages")
+    table.add_row(f"{mlops} down", "stop the local SageMaker API and its endpoints")
     table.add_row("docs/tutorial.md", "your own pipeline, in ten minutes")
     return table

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
-from dagster._core.workspace.context import LoadingContextForTest
+from dagster._core.loader import LoadingContextForTest
 
+from mlops_assets.assets.records import EvaluationRecord
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
@@ -29,7 +30,11 @@ def stale_stations(world: World, pipeline: MLPipeline, stations: Sequence[str], 
     for position, station in enumerate(stations):
         key = dg.AssetKey([pipeline.name, station])
         status = resolver.get_status(key, partition)
-        if status != StaleStatus.FRESH or _source_changed(world, pipeline, station, partition):
+        if (
+            status != StaleStatus.FRESH
+            or _source_changed(world, pipeline, station, partition)
+            or _failed_its_gates(world, pipeline, station, partition)
+        ):
             return list(stations[position:])
     return []
 
@@ -49,6 +54,13 @@ def _source_changed(world: World, pipeline: MLPipeline, station: str, partition:
     return seen.get(partition) != pipeline.source.version(partition)
 
 
+def _failed_its_gates(world: World, pipeline: MLPipeline, station: str, partition: str) -> bool:
+    """A blocking check stops what follows, yet its asset counts as materialized."""
+    if station != "evaluation":
+        return False
+    return not world.store.load(EvaluationRecord, pipeline.name, station, partition).passed
+
+
 def materialize(world: World, pipeline: MLPipeline, stations: Sequence[str], partition: str) -> None:
     """Run stations of one partition in this process, printing a line a step.
 
@@ -57,13 +69,14 @@ def materialize(world: World, pipeline: MLPipeline, stations: Sequence[str], par
     """
     keys = [dg.AssetKey([pipeline.name, station]) for station in stations]
     definitions = dg.Definitions.merge(
-        world.definitions, dg.Definitions(loggers={"console": _progress})
+        world.definitions, dg.Definitions(loggers={"progress": _progress})
     )
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=world.instance,
         asset_selection=keys,
         partition_key=partition,
         raise_on_error=False,
+        run_config={"loggers": {"progress": {}}},
         tags={"pipeline": pipeline.name, "started by": "mlops"},
     )
     if not result.success:
@@ -74,38 +87,43 @@ def materialize(world: World, pipeline: MLPipeline, stations: Sequence[str], par
 
 
 class _Progress(logging.Handler):
-    """A line a finished step, its notes while it runs, failures in full."""
+    """A line a finished step, its notes while it runs, checks that do not hold, failures."""
 
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._started = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", {})
         event = meta.get("dagster_event")
         if event is None:
-            console.print(f"      [dim]{meta.get('orig_message', record.getMessage())}[/]")
+            # The model's log comes by stdout, as the job writes it.
+            if record.levelno >= logging.INFO and not str(meta.get("step_key")).endswith("__model"):
+                console.print(f"      [dim]{meta.get('orig_message', record.getMessage())}[/]")
         elif event.event_type_value == "STEP_START":
             self._started = time.monotonic()
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             self._check(event.asset_check_evaluation_data)
         elif event.event_type_value == "STEP_SUCCESS":
-            name = str(event.step_key).split("__", 1)[-1]
-            console.print(f"  [green]✓[/] {name:<18}[dim]{time.monotonic() - self._started:5.1f} s[/]")
+            self._line("[green]✓", event)
         elif event.event_type_value == "STEP_FAILURE":
+            self._line("[red]✗", event)
             error = event.step_failure_data.error
-            cause = error.cause or error
-            console.print(f"  [red]✗ {event.step_key}[/]: {cause.message.strip()}")
+            console.print(f"    [red]{(error.cause or error).message.strip()}[/]")
+
+    def _line(self, mark: str, event: dg.DagsterEvent) -> None:
+        name = str(event.step_key).split("__", 1)[-1]
+        console.print(f"  {mark}[/] {name:<18}[dim]{time.monotonic() - self._started:5.1f} s[/]")
 
     def _check(self, evaluation: dg.AssetCheckEvaluation) -> None:
         if not evaluation.passed:
             blocks = evaluation.severity == dg.AssetCheckSeverity.ERROR
-            mark = "[red]✗" if blocks else "[yellow]![/][yellow]"
+            mark = "[red]✗" if blocks else "[yellow]!"
             console.print(f"      {mark} {evaluation.check_name}[/]: {evaluation.description}")
 
 
 @dg.logger(description="Progress of a run, for people at a terminal.")
 def _progress(context: dg.InitLoggerContext) -> logging.Logger:
-    logger = logging.Logger("mlops.progress", logging.INFO)
+    logger = logging.Logger("mlops.progress", logging.DEBUG)
     logger.addHandler(_Progress())
     return logger

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.cli.errors import CommandError
-from mlops_assets.definitions import PIPELINES, build_defs
+from mlops_assets.definitions import build_defs
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
@@ -58,10 +59,11 @@ class World:
         return home
 
     def pipeline(self, name: str) -> MLPipeline:
-        for pipeline in PIPELINES:
+        pipelines = declared(self.settings.pipelines)
+        for pipeline in pipelines:
             if pipeline.name == name:
                 return pipeline
-        known = ", ".join(pipeline.name for pipeline in PIPELINES)
+        known = ", ".join(pipeline.name for pipeline in pipelines)
         raise CommandError(f"there is no pipeline {name!r}. Declared: {known}")
 
     @property

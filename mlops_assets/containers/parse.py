@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from mlops_assets.containers.reply import CSV, JSON, JSON_LINES, TYPES, Refused, media_type
-from mlops_assets.ml.artifact.encode import shown
 from mlops_assets.ml.artifact.spec import FeatureSpec, NumberColumn
+from mlops_assets.ml.artifact.values import shown
 
 Columns = dict[str, list[Any]]
 

@@ -56,6 +56,8 @@ class ServeSettings:
 
 def serve() -> int:
     """Serve the model of this container until SIGTERM; returns the exit status."""
+    # As a container's first process this one would not be ended by SIGTERM without a handler.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = ServeSettings.from_environ()

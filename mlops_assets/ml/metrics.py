@@ -134,8 +134,9 @@ def calibration_points(y: ArrayLike, p: ArrayLike, bins: int = 10) -> pd.DataFra
             "predicted": np.bincount(group, score, len(kept))[kept] / rows,
             "observed": observed,
             "rows": rows,
-            "low": np.clip(centre - half, 0, 1),
-            "high": np.clip(centre + half, 0, 1),
+            # The interval holds the observed share; rounding may say otherwise at 0 and 1.
+            "low": np.clip(centre - half, 0, observed),
+            "high": np.clip(centre + half, observed, 1),
         }
     )
 
@@ -200,7 +201,8 @@ def _class_positions(y: ArrayLike, classes: Sequence[object] | None, width: int)
         positions = labels.astype(int)
     strange = np.flatnonzero((positions < 0) | (positions >= width))
     if len(strange):
-        raise ValueError(f"y[{strange[0]}] = {labels[strange[0]]!r} is none of the {width} classes")
+        first = strange[0]
+        raise ValueError(f"y[{first}] = {labels.tolist()[first]!r} is none of the {width} classes")
     return positions
 
 

@@ -80,12 +80,14 @@ def importance(values: Mapping[str, float], *, top: int = 20) -> bytes:
     ranked = sorted(values.items(), key=lambda item: (-abs(item[1]), item[0]))
     shown = ranked[:top]
     figure, axes = _canvas(6.4, 1.4 + 0.27 * max(len(shown), 1), "Feature importance")
+    if not shown:
+        return _empty(figure, axes, "the model tells of none")
     places = np.arange(len(shown))
     numbers = np.array([number for _, number in shown], dtype=float)
     axes.barh(places, numbers, color=COLOURS[0], height=0.68, zorder=2)
     axes.set_yticks(places, [_short(name) for name, _ in shown])
     axes.invert_yaxis()
-    widest = float(np.abs(numbers).max()) if len(shown) else 1.0
+    widest = float(np.abs(numbers).max()) or 1.0
     for place, number in zip(places, numbers, strict=True):
         axes.annotate(
             f"{number:.3g}",
@@ -96,12 +98,11 @@ def importance(values: Mapping[str, float], *, top: int = 20) -> bytes:
             fontsize=8,
             color=INK,
         )
-    low = min(0.0, float(numbers.min(initial=0.0)))
-    axes.set_xlim(low * 1.05, max(float(numbers.max(initial=0.0)), widest * 0.02) * 1.14)
+    axes.set_xlim(min(numbers.min(), 0.0) * 1.05, max(numbers.max(), widest * 0.02) * 1.14)
     axes.grid(axis="y", visible=False)
     left_out = len(ranked) - len(shown)
     if left_out:
-        axes.set_xlabel(f"{left_out} smaller ones are not shown")
+        axes.set_xlabel(f"{left_out} smaller ones are not shown", color=INK, fontsize=9)
     return _png(figure)
 
 
@@ -128,8 +129,10 @@ def slices(
             labels.append(_short(str(value)))
         place += 1.6
     figure, axes = _canvas(6.4, 1.5 + 0.2 * max(place, 1), f"{metric} by slice")
-    share = np.sqrt(drawn["rows"] / drawn["rows"].max()) if len(drawn) else drawn["rows"]
-    axes.scatter(drawn[metric], places, s=18 + 90 * share, color=COLOURS[0], zorder=3, linewidth=0)
+    if drawn.empty:
+        return _empty(figure, axes, "no slice has rows enough")
+    area = 12 + 90 * drawn["rows"] / drawn["rows"].max()
+    axes.scatter(drawn[metric], places, s=area, color=COLOURS[0], zorder=3, linewidth=0)
     if overall is not None:
         axes.axvline(overall, color=COLOURS[1], linewidth=1.4, zorder=2)
         axes.annotate(
@@ -157,7 +160,7 @@ def slices(
             color=INK,
         )
     axes.set_ylim(max(place, 1.0) - 0.6, -0.8)
-    axes.set_xlabel(f"{metric}   (dot area: rows)")
+    axes.set_xlabel(f"{metric}   (larger dot: more rows)", color=INK, fontsize=9)
     return _png(figure)
 
 
@@ -173,6 +176,12 @@ def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors=INK, labelsize=9, length=0)
     return figure, axes
+
+
+def _empty(figure: Figure, axes: Axes, words: str) -> bytes:
+    axes.set_axis_off()
+    axes.text(0, 0.5, words, color=INK, fontsize=10, va="center", transform=axes.transAxes)
+    return _png(figure)
 
 
 def _unit_square(axes: Axes, x: str, y: str, top: float = 1.0) -> None:
@@ -197,8 +206,13 @@ def _short(name: str) -> str:
 
 def _png(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    # Few colours are drawn: a palette of 64 looks the same and takes a third of the bytes, which
+    # matters where the picture is stored inside an event.
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).quantize(64)
     out = BytesIO()
-    # No matplotlib version inside: the bytes change only when the picture does.
-    FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
+    picture.save(out, format="PNG", optimize=True)
     return out.getvalue()

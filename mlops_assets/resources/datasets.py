@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops_assets.objects import ObjectNotFound, Objects
-from mlops_assets.resources.lake.frames import content_digest, fit, to_arrow, to_pandas
+from mlops_assets.resources.lake.digest import content_digest
+from mlops_assets.resources.lake.frames import fit, to_arrow, to_pandas
 
 _SPLIT = re.compile(r"[a-z0-9_]+")
 
@@ -56,7 +57,7 @@ def write_dataset(objects: Objects, prefix_uri: str, splits: Mapping[str, pd.Dat
         described[name] = {
             "rows": data.num_rows,
             "digest": content_digest(tables[name]),
-            "columns": {field.name: str(field.type) for field in tables[name].schema},
+            "columns": _columns(tables[name]),
             "dtypes": dtypes,
         }
     manifest = json.dumps({"version": 1, "splits": described}, indent=1, sort_keys=True)
@@ -90,6 +91,11 @@ def read_split(objects: Objects, dataset_uri: str, split: str) -> pd.DataFrame:
         table = fit(pq.read_table(pa.BufferReader(data)), pa.schema([]))
     except (ObjectNotFound, pa.ArrowException) as error:
         raise DatasetError(f"{uri}/{split} cannot be read: {error}") from error
-    if content_digest(table) != described[split]["digest"]:
+    known = described[split]
+    if _columns(table) != known["columns"] or content_digest(table) != known["digest"]:
         raise DatasetError(f"{uri}/{split} was altered: its rows do not match dataset.json")
-    return to_pandas(table, described[split]["dtypes"])
+    return to_pandas(table, known["dtypes"])
+
+
+def _columns(table: pa.Table) -> dict[str, str]:
+    return {field.name: str(field.type) for field in table.schema}

@@ -57,7 +57,7 @@ def unpack(archive: Path, directory: Path) -> None:
                 count += 1
                 if total > allowed or count > MAX_MEMBERS:
                     raise ArchiveError(
-                        f"{archive.name} unpacks to more than {allowed} bytes or {MAX_MEMBERS} files"
+                        f"{archive.name} unpacks to over {allowed} bytes or {MAX_MEMBERS} files"
                     )
                 if not (member.isreg() or member.isdir()):
                     raise ArchiveError(f"{archive.name} holds {member.name!r}, no regular file")

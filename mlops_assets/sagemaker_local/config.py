@@ -33,6 +33,9 @@ class Config:
     replica_stop_grace: float = 30.0
     replica_start_limit: float = 240.0
     invoke_limit: float = 60.0
+    push_logs_to: str | None = field(
+        default_factory=lambda: os.environ.get("AWS_ENDPOINT_URL_LOGS")
+    )
     log_limit_bytes: int = 64 * 2**20
 
     def arn(self, resource: str, name: str, service: str = "sagemaker") -> str:

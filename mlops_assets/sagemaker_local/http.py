@@ -31,7 +31,9 @@ class Application:
         self._health = health
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
+        }
         try:
             reply = await self._route(scope["method"], scope["path"], headers, receive)
         except ApiError as error:
@@ -62,7 +64,9 @@ class Application:
             if parts[3] == "invocations":
                 body = await _body(headers, receive, INVOKE_LIMIT)
                 return await self._invoke(parts[2], headers, body)
-            text = f"{parts[3][:100]!r} is not implemented by the local SageMaker API: use invocations"
+            text = (
+                f"{parts[3][:100]!r} is not implemented by the local SageMaker API: use invocations"
+            )
             raise ApiError("ValidationError", text)
         raise ApiError("UnknownOperationException", f"no such path: {method} {path[:200]!r}", 404)
 

@@ -105,7 +105,9 @@ class TrainingJobs:
             self._store.put(KIND, name, document)
             advance(self._store, name, "Starting")
             self._store.set_tags(arn, given_tags)
-            self._store.bill(name, arn, resources["InstanceType"], resources.get("InstanceCount", 1))
+            self._store.bill(
+                name, arn, resources["InstanceType"], resources.get("InstanceCount", 1)
+            )
         self._submit(document)
         return {"TrainingJobArn": arn}
 

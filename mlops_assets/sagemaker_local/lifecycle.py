@@ -112,8 +112,11 @@ def hold(home: Path) -> Iterator[BinaryIO]:
     # Not truncated on opening: until the lock is held, the text belongs to another server.
     descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     with open(descriptor, "r+b", buffering=0) as file:
-        if not _try_lock(file, fcntl.LOCK_EX):
-            raise StartError(f"another server runs in {home}: {file.read().decode()}")
+        deadline = time.monotonic() + 1.0  # running() holds the lock for an instant, too
+        while not _try_lock(file, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                raise StartError(f"another server runs in {home}: {file.read().decode()}")
+            time.sleep(0.01)
         file.truncate(0)
         yield file
         file.truncate(0)

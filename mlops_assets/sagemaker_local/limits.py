@@ -67,7 +67,9 @@ def _resources(resources: Document) -> None:
     if "InstanceGroups" in resources or "InstanceType" not in resources:
         raise unsupported("instance groups", "give InstanceType and InstanceCount")
     count = resources.get("InstanceCount", 1)
-    if count != 1:
+    if count < 1:
+        raise invalid(f"ResourceConfig.InstanceCount {count} must be at least 1")
+    if count > 1:
         raise over_limit(
             f"The account-level service limit '{resources['InstanceType']} for training job usage'"
             f" is 1 Instances, with current utilization of 0 Instances and a request delta of"

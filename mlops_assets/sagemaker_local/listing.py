@@ -52,7 +52,9 @@ def _wanted(request: Document, document: Document, name: str, equal: dict[str, s
     if request.get("NameContains", "").lower() not in str(document.get(name, "")).lower():
         return False
     return all(
-        document.get(member) == request[asked] for asked, member in equal.items() if asked in request
+        document.get(member) == request[asked]
+        for asked, member in equal.items()
+        if asked in request
     )
 
 

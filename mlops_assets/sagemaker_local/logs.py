@@ -67,21 +67,32 @@ class Logs:
         """Where a stream's lines are; both names come from this server, not from a request."""
         return self._root / group.lstrip("/") / f"{stream}.log"
 
+    def last_line(self, group: str, stream: str) -> str:
+        """The last line that says something, "" if there is none."""
+        path = self.path(group, stream)
+        if not path.exists():
+            return ""
+        said = [event.text for event in _last(path, _whole(path), 50, {}) if event.text.strip()]
+        return said[-1] if said else ""
+
     def describe_groups(self, request: Document) -> Document:
         prefix = request.get("logGroupNamePrefix", "")
-        names = [name for name in (ENDPOINTS, TRAINING) if name.startswith(prefix)]
+        folders = [self._root / TRAINING[1:], *(self._root / ENDPOINTS[1:]).glob("*")]
+        names = sorted(f"/{f.relative_to(self._root).as_posix()}" for f in folders if f.is_dir())
         return {
             "logGroups": [
                 {"logGroupName": name, "arn": self._arn(name), "creationTime": 0}
                 for name in names
-                if (self._root / name.lstrip("/")).is_dir()
+                if name.startswith(prefix)
             ]
         }
 
     def describe_streams(self, request: Document) -> Document:
         group = _group(request)
         prefix = request.get("logStreamNamePrefix", "")
-        found = [self._describe(group, name) for name in self._streams(group) if name.startswith(prefix)]
+        found = [
+            self._describe(group, name) for name in self._streams(group) if name.startswith(prefix)
+        ]
         if request.get("orderBy") == "LastEventTime":
             found.sort(key=lambda stream: stream.get("lastEventTimestamp", 0))
         if request.get("descending"):
@@ -187,7 +198,8 @@ def _within(event: Event, request: Document) -> bool:
 
 
 def _first(events: Iterator[Event], limit: int, request: Document) -> list[Event]:
-    chosen, size = [], 0
+    chosen: list[Event] = []
+    size = 0
     for event in events:
         size += event.end - event.start
         if len(chosen) >= limit or (chosen and size > _MAX_BYTES):

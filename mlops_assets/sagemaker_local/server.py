@@ -66,7 +66,8 @@ class Backend:
         packages = ModelPackages(config, store, objects)
         models = Models(config, store, objects, images, packages)
         self.endpoints = Endpoints(config, store, models, new_fleet)
-        self.push = LogPush.from_environment(config)
+        url = config.push_logs_to
+        self.push = None if url is None else LogPush(config, url)
         parts = (self.jobs, models, self.endpoints, packages, Tags(store))
         operations = {name: do for part in parts for name, do in part.operations().items()}
         self.api = Api({"SageMaker": operations, "Logs_20140328": logs.operations()})
@@ -108,7 +109,7 @@ async def _serve(config: Config, on_ready: Callable[[str], None]) -> None:
         health: dict[str, Any] = {"status": "ok", "pid": os.getpid(), "home": str(config.home)}
         application = Application(backend.api, backend.runtime.invoke, health)
         settings = uvicorn.Config(
-            application,  # type: ignore[arg-type]
+            application,
             lifespan="off",
             log_config=None,
             access_log=False,

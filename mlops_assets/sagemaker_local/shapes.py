@@ -62,8 +62,8 @@ def check(shape: Any, value: Any) -> None:
 
 def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
-    wrong_bool = isinstance(value, bool) and kind != "boolean"
-    if not isinstance(value, _TYPES[kind]) or wrong_bool:
+    right = isinstance(value, _TYPES[kind]) and (kind == "boolean") == isinstance(value, bool)
+    if not right:
         raise ApiError(
             "SerializationException",
             f"{path or 'the request'} must be a {kind}, not {type(value).__name__}",

@@ -7,17 +7,28 @@ and serving share. Does not: parsing text or JSON (containers/parse.py).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_assets.ml.artifact.encode_rows import RowEncoder
 from mlops_assets.ml.artifact.errors import EncodingError
 from mlops_assets.ml.artifact.spec import CategoryColumn, FeatureSpec, NumberColumn
+from mlops_assets.ml.artifact.values import (
+    INFINITE,
+    MISSING,
+    OUT_OF_RANGE,
+    UNKNOWN,
+    Values,
+    category_text,
+    number,
+    objects,
+    shown,
+)
 
-Values = NDArray[Any] | Sequence[Any]
+# Up to this many rows, plain Python is quicker (encode_rows.py).
+FEW = 8
 
 _NUMBERS = {float, int, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_}
 _TEXTS = {str, type(None)}
@@ -36,6 +47,7 @@ class Encoder:
 
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
+        self._few = RowEncoder(spec)
         offsets = np.cumsum([0, *(column.width for column in spec.columns)])
         placed = list(zip(spec.columns, offsets[:-1].tolist(), strict=True))
         self._numbers = [c for c, _ in placed if isinstance(c, NumberColumn)]
@@ -63,6 +75,8 @@ class Encoder:
         length, a value of another type, an infinite number, and what the spec's policies refuse.
         """
         rows = self._rows(columns)
+        if rows <= FEW:
+            return self._few.encode(columns, rows)
         out = np.zeros((rows, self.spec.width), dtype=np.float32)
         if self._numbers:
             out[:, self._number_at] = self._encode_numbers(columns, rows).T
@@ -90,11 +104,11 @@ class Encoder:
             _fill_numbers(column.name, columns[column.name], raw[index])
         if np.isinf(raw).any():
             index, row = (int(i[0]) for i in np.nonzero(np.isinf(raw)))
-            raise EncodingError(self._numbers[index].name, row, "is infinite")
+            raise EncodingError(self._numbers[index].name, row, INFINITE)
         for index in self._must:
             if (missing := np.isnan(raw[index])).any():
                 name = self._numbers[index].name
-                raise EncodingError(name, int(missing.argmax()), "is missing, and must not be")
+                raise EncodingError(name, int(missing.argmax()), MISSING)
         if self._fill is not None:
             raw = np.where(np.isnan(raw), self._fill, raw)
         if self._scaling is not None:
@@ -103,7 +117,7 @@ class Encoder:
             cast = raw.astype(np.float32)
         if np.isinf(cast).any():
             index, row = (int(i[0]) for i in np.nonzero(np.isinf(cast)))
-            raise EncodingError(self._numbers[index].name, row, "is out of the range of float32")
+            raise EncodingError(self._numbers[index].name, row, OUT_OF_RANGE)
         return cast
 
 
@@ -114,7 +128,7 @@ def _fill_numbers(name: str, values: Values, into: NDArray[np.float64]) -> None:
         if array.dtype.kind in "fiub":
             into[:] = array
             return
-        values = _objects(name, array)
+        values = objects(name, array)
     if _NUMBERS.issuperset(map(type, values)):
         try:
             into[:] = np.array(values, dtype=np.float64)
@@ -122,27 +136,7 @@ def _fill_numbers(name: str, values: Values, into: NDArray[np.float64]) -> None:
         except OverflowError:
             pass
     for row, value in enumerate(values):
-        into[row] = _number(name, row, value)
-
-
-def _objects(name: str, array: NDArray[Any]) -> list[Any]:
-    """An array's values as Python's, except of types that would turn into numbers unseen."""
-    if array.dtype.kind not in "fiubOUT":
-        raise EncodingError(name, None, f"is of type {array.dtype}: neither numbers nor texts")
-    return array.tolist()
-
-
-def _number(name: str, row: int, value: Any) -> float:
-    if is_missing(value):
-        return math.nan
-    if isinstance(value, (bool, int, float, np.number, np.bool_)):
-        if isinstance(value, np.complexfloating):
-            raise EncodingError(name, row, "is a complex number")
-        try:
-            return float(value)
-        except OverflowError:
-            raise EncodingError(name, row, "is out of the range of float32") from None
-    raise EncodingError(name, row, f"is not a number: {shown(value)}")
+        into[row] = number(name, row, value)
 
 
 def _encode_category(
@@ -150,8 +144,7 @@ def _encode_category(
 ) -> None:
     """Write one category's encoded columns into `out`, which holds zeros."""
     size = len(codes)
-    if hasattr(values, "dtype"):
-        values = _objects(column.name, np.asarray(values))
+    values = objects(column.name, values)
     if not _TEXTS.issuperset(map(type, values)):
         values = [category_text(column.name, row, value) for row, value in enumerate(values)]
     known = [size if not text else codes.get(text, size + 1) for text in values]
@@ -159,8 +152,8 @@ def _encode_category(
     special = code >= size
     if special.any():
         for at, policy, reason in (
-            (size, column.missing, "is missing, and must not be"),
-            (size + 1, column.unknown, "is not a category that the model knows"),
+            (size, column.missing, MISSING),
+            (size + 1, column.unknown, UNKNOWN),
         ):
             hit = code == at
             if not hit.any():
@@ -190,33 +183,3 @@ def _set(
         out[rows, 0] = codes
     else:
         out[rows, codes] = 1.0
-
-
-def category_text(name: str, row: int, value: Any) -> str | None:
-    """A category as the text that the vocabulary holds; None where it is missing.
-
-    A whole number becomes its decimal text, also when a missing neighbour turned its column into
-    floats: 3, 3.0 and "3" are one category.
-    """
-    if isinstance(value, str):
-        return str(value)
-    if is_missing(value):
-        return None
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    raise EncodingError(name, row, f"is not a category: {shown(value)}")
-
-
-def is_missing(value: Any) -> bool:
-    """None, NaN, and pandas' NA and NaT (known by name: serving must not import pandas)."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (float, np.floating)) and bool(value != value)
-
-
-def shown(value: Any) -> str:
-    """A caller's value as an error shows it: short, and on one line."""
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

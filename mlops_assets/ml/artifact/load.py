@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact import manifest as files
-from mlops_assets.ml.artifact.encode import Encoder, Values
+from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.artifact.manifest import Manifest
 from mlops_assets.ml.artifact.spec import FeatureSpec
+from mlops_assets.ml.artifact.values import Values
 
 TOLERANCE = 1e-5
+
+Answers = NDArray[np.float64]
 
 
 class Estimator:
@@ -55,7 +59,7 @@ class Estimator:
         self._session, self._spec = session, spec
         self._input, self._output = inputs[0].name, outputs[-1:]
 
-    def __call__(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def __call__(self, matrix: NDArray[np.float32]) -> Answers:
         """The answers to an encoded matrix: (n,) or, for multiclass, (n, classes)."""
         if not len(matrix):
             many = self._spec.kind == "multiclass"
@@ -77,11 +81,36 @@ class Estimator:
         return answer
 
 
+@dataclass(frozen=True)
+class GoldenRows:
+    """golden.json: raw rows, what the training framework answered, and the answers' spread."""
+
+    columns: Mapping[str, list[Any]]
+    expected: Answers
+    scale: float
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> GoldenRows:
+        """Read golden.json. Raises ArtifactError for anything that is not one."""
+        try:
+            content = json.loads(data)
+            fields = [list(field) for field in zip(*content["rows"], strict=True)]
+            columns = dict(zip(content["columns"], fields, strict=True))
+            expected = np.array(content["expected"], dtype=np.float64)
+            golden = cls(columns, expected, float(content["scale"]))
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ArtifactError(f"{files.GOLDEN} is not what sealing writes ({reason})") from None
+        if not len(golden.expected):
+            raise ArtifactError(f"{files.GOLDEN} holds no rows")
+        return golden
+
+
 class Artifact:
     """A sealed model, loaded and verified."""
 
     def __init__(
-        self, manifest: Manifest, spec: FeatureSpec, estimator: Estimator, golden: Mapping[str, Any]
+        self, manifest: Manifest, spec: FeatureSpec, estimator: Estimator, golden: GoldenRows
     ) -> None:
         self.manifest = manifest
         self.spec = spec
@@ -106,9 +135,9 @@ class Artifact:
                 raise ArtifactError(f"{name} changed while it was being loaded")
         spec = FeatureSpec.from_json(content[files.FEATURES])
         estimator = Estimator(content[files.MODEL], spec)
-        return cls(manifest, spec, estimator, json.loads(content[files.GOLDEN]))
+        return cls(manifest, spec, estimator, GoldenRows.from_bytes(content[files.GOLDEN]))
 
-    def predict(self, columns: Mapping[str, Values]) -> NDArray[np.float64]:
+    def predict(self, columns: Mapping[str, Values]) -> Answers:
         """The answers to n rows given as raw columns: (n,), or (n, classes) for multiclass.
 
         Binary: the probability of the positive class. Raises EncodingError for a row that the
@@ -118,15 +147,11 @@ class Artifact:
 
     def check_golden(self) -> None:
         """Answer the golden rows; raise ArtifactError if any answer is not the recorded one."""
-        rows, expected = self._golden["rows"], np.array(self._golden["expected"], dtype=np.float64)
-        if not rows:
-            raise ArtifactError(f"{files.GOLDEN} holds no rows")
-        fields = map(list, zip(*rows, strict=True))
-        columns = dict(zip(self._golden["columns"], fields, strict=True))
-        wrong = differs(self.predict(columns), expected)
+        golden = self._golden
+        wrong = differs(self.predict(golden.columns), golden.expected, golden.scale)
         if wrong.any():
             raise ArtifactError(
-                f"{int(wrong.sum())} of {len(rows)} golden rows get another answer than at export,"
+                f"{int(wrong.sum())} of {len(wrong)} golden rows get another answer than at export,"
                 f" the first is row {int(wrong.argmax()) + 1}: do not serve this artifact here"
             )
 
@@ -135,21 +160,22 @@ class Artifact:
         return self.manifest.digest()
 
 
-def differs(answers: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows differ by more than 1e-5 (above 1: of their size); NaN always differs."""
+def differs(answers: Answers, expected: Answers, scale: float = 1.0) -> NDArray[np.bool_]:
+    """Which rows differ by more than 1e-5 of their size; a NaN always differs."""
     if answers.shape != expected.shape:
         raise ArtifactError(f"answers of shape {answers.shape}, expected {expected.shape}")
-    error = error_of(answers, expected).reshape(len(expected), -1)
+    error = error_of(answers, expected, scale).reshape(len(expected), -1)
     return np.asarray(error.max(axis=1) > TOLERANCE)
 
 
-def error_of(answers: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|answer − expected| / max(1, |expected|), elementwise; infinite where either is not finite.
+def error_of(answers: Answers, expected: Answers, scale: float = 1.0) -> Answers:
+    """|answer − expected| / max(1, |expected|, scale), elementwise; infinite where not finite.
 
-    Relative above 1 because float32, in which every tree library sums, holds 7 digits.
+    Absolute for probabilities. `scale` is the spread of a regression's answers: tree libraries sum
+    in float32, whose 7 digits count from the largest term and not from the result.
     """
     with np.errstate(invalid="ignore"):
-        error = np.abs(answers - expected) / np.maximum(1.0, np.abs(expected))
+        error = np.abs(answers - expected) / np.maximum(max(1.0, scale), np.abs(expected))
     return np.where(np.isfinite(error), error, np.inf)
 
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact import convert
 from mlops_assets.ml.artifact import manifest as files
-from mlops_assets.ml.artifact.encode import Encoder, category_text, is_missing
+from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import ArtifactError
-from mlops_assets.ml.artifact.load import TOLERANCE, Artifact, Estimator, differs, error_of
+from mlops_assets.ml.artifact.load import TOLERANCE, Answers, Artifact, Estimator, differs, error_of
 from mlops_assets.ml.artifact.manifest import Check, Manifest, ManifestColumn
 from mlops_assets.ml.artifact.spec import CategoryColumn, FeatureSpec
+from mlops_assets.ml.artifact.values import category_text, is_missing
 
 PREDICTION = "__prediction__"
 GOLDEN_ROWS = 32
@@ -48,6 +49,7 @@ def seal(
     raw, expected = _read_check(_required(directory, files.CHECK), spec, min_check_rows)
     exercised = _exercised(spec, raw)
     matrix = Encoder(spec).encode(raw)
+    scale = max(1.0, float(expected.std()))
 
     native = None
     if (directory / files.NATIVE).exists():
@@ -58,7 +60,9 @@ def seal(
                 f" encodes to {spec.width}: {_abridged(spec.encoded_names)}"
             )
         native = np.asarray(convert.native_answers(booster, matrix), dtype=np.float64)
-        _compare(native, expected, f"{files.NATIVE} on the columns encoded by {files.FEATURES}")
+        _compare(
+            native, expected, scale, f"{files.NATIVE} on the columns encoded by {files.FEATURES}"
+        )
     if not (directory / files.MODEL).exists():
         if native is None:
             raise ArtifactError(f"the script left neither {files.NATIVE} nor {files.MODEL}")
@@ -66,10 +70,10 @@ def seal(
     model = (directory / files.MODEL).read_bytes()
     convert.refuse_external_data(model)
     answers = Estimator(model, spec)(matrix)
-    _compare(answers, expected, files.MODEL)
+    _compare(answers, expected, scale, files.MODEL)
 
     golden = _golden(spec, raw, expected, exercised)
-    (directory / files.GOLDEN).write_bytes(_json(golden))
+    (directory / files.GOLDEN).write_bytes(_json({**golden, "scale": scale}))
     (directory / files.CHECK).unlink()
     worst = float(np.abs(answers - expected).max())
     manifest = Manifest(
@@ -93,7 +97,7 @@ def _required(directory: Path, name: str) -> Path:
     return path
 
 
-def _read_check(path: Path, spec: FeatureSpec, minimum: int) -> tuple[Raw, NDArray[np.float64]]:
+def _read_check(path: Path, spec: FeatureSpec, minimum: int) -> tuple[Raw, Answers]:
     """The raw columns as lists of what JSON can hold, and the expected answers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -116,7 +120,7 @@ def _read_check(path: Path, spec: FeatureSpec, minimum: int) -> tuple[Raw, NDArr
     for column in spec.columns:
         if isinstance(column, CategoryColumn):
             texts = enumerate(columns[column.name])
-            columns[column.name] = [category_text(column.name, row, v) or None for row, v in texts]
+            columns[column.name] = [category_text(column.name, row, v) for row, v in texts]
     return columns, expected
 
 
@@ -145,11 +149,11 @@ def _exercised(spec: FeatureSpec, raw: Raw) -> list[NDArray[np.bool_]]:
     return masks
 
 
-def _compare(answers: NDArray[np.float64], expected: NDArray[np.float64], what: str) -> None:
-    wrong = differs(answers, expected)
+def _compare(answers: Answers, expected: Answers, scale: float, what: str) -> None:
+    wrong = differs(answers, expected, scale)
     if not wrong.any():
         return
-    error = error_of(answers, expected).reshape(len(expected), -1).max(axis=1)
+    error = error_of(answers, expected, scale).reshape(len(expected), -1).max(axis=1)
     row = int(error.argmax())
     raise ArtifactError(
         f"{what} answers {int(wrong.sum())} of {len(wrong)} check rows differently from the"
@@ -165,7 +169,7 @@ def _answer(value: Any) -> str:
 def _golden(
     spec: FeatureSpec,
     raw: Raw,
-    expected: NDArray[np.float64],
+    expected: Answers,
     exercised: Sequence[NDArray[np.bool_]],
 ) -> dict[str, Any]:
     """Up to 32 rows: as few as exercise every policy that half of them can, then evenly spread."""

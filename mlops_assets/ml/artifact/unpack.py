@@ -60,11 +60,7 @@ def unpack(
 def _extract(stream: _Capped, staging: Path, max_members: int) -> None:
     seen: set[PurePosixPath] = set()
     with tarfile.open(fileobj=stream, mode="r|", bufsize=65536) as tar:  # type: ignore[call-overload]
-        while True:
-            stream.grant(HEADER_BYTES)
-            member = tar.next()
-            if member is None:
-                return
+        while (member := tar.next()) is not None:
             path = PurePosixPath(member.name)
             if len(seen) >= max_members:
                 raise ArtifactError(f"the archive holds more than {max_members} members")
@@ -77,6 +73,7 @@ def _extract(stream: _Capped, staging: Path, max_members: int) -> None:
             seen.add(path)
             stream.grant(member.size + HEADER_BYTES)
             tar.extract(member, staging, filter="data")
+            stream.grant(HEADER_BYTES)
 
 
 class _Capped:
@@ -84,7 +81,8 @@ class _Capped:
 
     def __init__(self, stream: gzip.GzipFile, allowed: int) -> None:
         self._stream = stream
-        self._allowed = self._left = self._granted = allowed
+        self._allowed = self._left = allowed
+        self._granted = HEADER_BYTES
 
     def grant(self, size: int) -> None:
         self._granted = size

@@ -1,4 +1,4 @@
-"""Raw flights to typed facts: one key, UTC instants, and the label; nothing is computed from others.
+"""Raw flights to typed facts: one key, UTC instants, and the label.
 
 Belongs here: a pure function over one partition of rows that passed schemas.RawFlights.
 Does not belong here: rejecting rows (schemas.py), anything that looks at another row (features.py).
@@ -88,7 +88,7 @@ def clean(df: pd.DataFrame) -> pd.DataFrame:
         arrived_at=arrival + _minutes(rows["arr_delay"]),
         arr_time=rows["arr_time"].where(arrived),
         late=(rows["arr_delay"] >= LATE_MINUTES).astype("float64").where(arrived),
-        weekday=pd.to_datetime(rows[["year", "month", "day"]]).dt.weekday.astype("int64"),
+        weekday=pd.to_datetime(rows[["year", "month", "day"]]).dt.day_of_week.astype("int64"),
     )
     weather = [name for name in rows.columns if name.startswith("wx_")]
     facts = facts[[*COLUMNS, *weather]]

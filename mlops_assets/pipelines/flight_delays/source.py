@@ -35,6 +35,7 @@ WEATHER: Final = (
     "pressure",
     "visib",
 )
+WEATHER_BEFORE: Final = ("temp", "dewp", "wind_speed", "pressure", "visib")
 
 
 class SourceFilesMissing(FileNotFoundError):
@@ -71,8 +72,10 @@ class Flights:
         flights = _flights(files["flights.csv.zip"], self.version(partition))
         month = flights[flights["month"] == int(partition[5:7])].reset_index(drop=True)
         weather = _weather(files["weather.csv"])
-        month = _join_weather(month, weather, WEATHER_LAG, "")
-        month = _join_weather(month, weather, WEATHER_LAG + WEATHER_TREND, "_before")
+        now = {name: f"wx_{name}" for name in WEATHER}
+        before = {name: f"wx_{name}_before" for name in WEATHER_BEFORE}
+        month = _join_weather(month, weather, WEATHER_LAG, now)
+        month = _join_weather(month, weather, WEATHER_LAG + WEATHER_TREND, before)
         return _join_airports(month, files["airports.csv"])
 
     def version(self, partition: str) -> str:
@@ -136,9 +139,8 @@ def _weather(path: Path) -> pd.DataFrame:
 
 
 def _join_weather(
-    flights: pd.DataFrame, weather: pd.DataFrame, lag: pd.Timedelta, suffix: str
+    flights: pd.DataFrame, weather: pd.DataFrame, lag: pd.Timedelta, names: dict[str, str]
 ) -> pd.DataFrame:
-    names = {name: f"wx_{name}{suffix}" for name in WEATHER}
     asked = pd.DataFrame(
         {
             "time_hour": flights["time_hour"]
@@ -150,7 +152,7 @@ def _join_weather(
     )
     joined = pd.merge_asof(
         asked.sort_values("time_hour", kind="stable"),
-        weather.rename(columns=names),
+        weather[["origin", "time_hour", *names]].rename(columns=names),
         on="time_hour",
         by="origin",
         tolerance=WEATHER_TOLERANCE,
@@ -161,12 +163,11 @@ def _join_weather(
 
 def _join_airports(flights: pd.DataFrame, path: Path) -> pd.DataFrame:
     airports = pd.read_csv(path, usecols=["faa", "lat", "lon", "tzone"]).set_index("faa")
-    joined = flights.assign(
+    return flights.assign(
         dest_lat=flights["dest"].map(airports["lat"]).astype("float64"),
         dest_lon=flights["dest"].map(airports["lon"]).astype("float64"),
         dest_tz=flights["dest"].map(airports["tzone"]).astype("str"),
     )
-    return joined
 
 
 def _utc(values: pd.Series) -> pd.Series:

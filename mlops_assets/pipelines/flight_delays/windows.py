@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 NEVER: Final = 2**33  # minutes since 1970, some 16,000 years away
-_GROUP: Final = 2**34  # a group's share of the key space, wider than any minute
+GROUP: Final = 2**34  # a group's share of the key space, wider than any minute
 _MICROSECONDS: Final = 60_000_000
 
 
@@ -50,7 +50,7 @@ class Sums:
     def of(cls, group: Ints, at: Ints, *values: Ints) -> Sums:
         """Events with group and minute, shape (n,) each; those at NEVER are left out."""
         happened = at < NEVER
-        keys = (group * _GROUP + at)[happened]
+        keys = (group * GROUP + at)[happened]
         order = np.argsort(keys, kind="stable")
         columns = [np.ones(len(keys), dtype=np.int64), *(value[happened] for value in values)]
         totals = np.zeros((len(keys) + 1, len(columns)), dtype=np.int64)
@@ -59,8 +59,8 @@ class Sums:
 
     def between(self, group: Ints, after: Ints, until: Ints) -> Ints:
         """Count and sums over after < minute <= until, shape (n, values + 1)."""
-        first = np.searchsorted(self.keys, group * _GROUP + after, side="right")
-        last = np.searchsorted(self.keys, group * _GROUP + until, side="right")
+        first = np.searchsorted(self.keys, group * GROUP + after, side="right")
+        last = np.searchsorted(self.keys, group * GROUP + until, side="right")
         found: Ints = self.totals[last] - self.totals[first]
         return found
 

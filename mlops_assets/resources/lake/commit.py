@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.table import Transaction
 
 from mlops_assets.resources.lake import files
 from mlops_assets.resources.lake.catalog import attempts
+from mlops_assets.resources.lake.digest import content_digest
 from mlops_assets.resources.lake.errors import LakeError
-from mlops_assets.resources.lake.frames import Dtypes, content_digest, fit, to_arrow
+from mlops_assets.resources.lake.frames import Dtypes, fit, to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +85,8 @@ def write_partition(
             f"partition {partition!r} of {table}: use letters, digits, spaces and _:.|+=@- "
             "(255 at most, no '..')"
         )
+    if files.PARTITION_COLUMN in frame.columns:
+        raise LakeError(f"{table}[{partition}]: {files.PARTITION_COLUMN} is the lake's own: rename")
     try:
         write = _Write(catalog, table, partition, *to_arrow(frame), dict(properties))
         for attempt in attempts():
@@ -120,7 +124,7 @@ class _Write:
         if standing := self._standing(handle, live, rows, digest):
             return standing
 
-        transaction = handle.transaction()
+        transaction = _Transaction(handle)
         if any(column not in known for column in rows.schema):
             with transaction.update_schema() as update:
                 update.union_by_name(rows.schema)
@@ -134,9 +138,7 @@ class _Write:
             self._discard(handle)
             raise
         commit = self._commit(overwrite.snapshot_id, file, rows, digest)
-        # pyiceberg would delete the manifests of a commit that it takes for refused, even of one
-        # that landed before its answer was lost and the request was sent again.
-        transaction._snapshot_producers.clear()
+        _forget_producers(transaction)
         self.tried.append(_Tried(commit, overwrite))
         try:
             transaction.commit_transaction()
@@ -159,8 +161,9 @@ class _Write:
         """The live version, if it says the same as ``rows``."""
         if len(live) != 1:
             return None
-        summary = files.summary(handle, live[0].snapshot_id)
-        if summary.get(_KEY) != self.partition or summary.get(DIGEST) != digest:
+        found = files.summary(handle, live[0].snapshot_id)
+        wanted = self._summary(digest)
+        if any(found.get(key) != wanted.get(key) for key in (_KEY, DIGEST, DTYPES)):
             return None
         commit = self._commit(live[0].snapshot_id, live[0].file, rows, digest)
         return replace(commit, changed=False)
@@ -208,3 +211,29 @@ class _Tried:
         if self.refused:
             self.producer._clean_all_uncommitted()
             self.refused = False
+
+
+def _forget_producers(transaction: Transaction) -> None:
+    """Keep pyiceberg from deleting the manifests of a commit that it takes for refused.
+
+    It may have landed, its answer been lost, and the request been sent again: then the table's
+    head refers to them.
+    """
+    transaction._snapshot_producers.clear()
+
+
+class _Transaction(Transaction):
+    """pyiceberg's, but with its metadata computed once per staged update.
+
+    pyiceberg computes it at every look, some 17 a commit, each a deep copy of every snapshot that
+    the table ever had.
+    """
+
+    _seen: tuple[int, TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        if self._seen is None or self._seen[0] != len(self._updates):
+            staged = super().table_metadata if self._updates else self._table.metadata
+            self._seen = len(self._updates), staged
+        return self._seen[1]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mlops_assets.resources.lake import files
+from mlops_assets.resources.lake import files, orphans
 from mlops_assets.resources.lake.catalog import open_catalog
 from mlops_assets.resources.lake.commit import DTYPES, Commit, identifier, write_partition
 from mlops_assets.resources.lake.errors import (
@@ -108,6 +109,14 @@ class Lake:
             return None
         found = files.find(handle.metadata, handle.io, snapshot, [partition])
         return found[partition][0].snapshot_id if found else None
+
+    def collect_orphans(self, table: str, older_than: timedelta = timedelta(days=1)) -> list[str]:
+        """Remove files that killed or refused writes left, if last written that long ago.
+
+        Returns their paths. No snapshot is touched; ``older_than`` must exceed the longest write.
+        """
+        self._at(table, None)
+        return orphans.collect(self._catalog, identifier(table), older_than)
 
     def _load(self, table: str) -> Table | None:
         from pyiceberg.exceptions import NoSuchTableError

@@ -64,7 +64,7 @@ def find(
     from pyiceberg.manifest import ManifestContent
 
     wanted = None if partitions is None else frozenset(partitions)
-    filter_ = AlwaysTrue() if wanted is None else In(PARTITION_COLUMN, wanted)  # type: ignore[call-arg]
+    filter_ = AlwaysTrue() if wanted is None else In(PARTITION_COLUMN, wanted)  # type: ignore[call-arg, misc]
     may_hold = {
         spec.spec_id: manifest_evaluator(spec, metadata.schema(), filter_)
         for spec in metadata.partition_specs

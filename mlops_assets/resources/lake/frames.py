@@ -1,7 +1,7 @@
-"""DataFrames to Arrow tables and back, and the digest of what they say.
+"""DataFrames to Arrow tables of the lake's types, and back.
 
 Belongs here: which pandas types the lake stores, as what, and how they come back. Does not
-belong here: Iceberg (schema.py, core.py), files (core.py, ../datasets.py).
+belong here: Iceberg and files (files.py, ../datasets.py), digests (digest.py).
 
 What comes back is what was written, except: the index is not kept; categories come back as
 their values; time zones come back as UTC and all times in microseconds; NaN, None and NA are one
@@ -10,13 +10,11 @@ thing, missing; a column of nothing but None is text unless its table already sa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlops_assets.resources.lake.errors import LakeError
 
@@ -51,10 +49,15 @@ def to_arrow(frame: pd.DataFrame) -> tuple[pa.Table, Dtypes]:
     return pa.table(columns, names=names), dtypes
 
 
-def _column(name: str, series: pd.Series[Any]) -> pa.ChunkedArray:
+def _column(name: str, series: pd.Series) -> pa.ChunkedArray:
     try:
-        array = pa.chunked_array([pa.array(series, from_pandas=True)])
-        return array.cast(_stored(array.type), safe=True)
+        if isinstance(series.dtype, pd.DatetimeTZDtype):
+            # By way of UTC's wall clock: pyarrow still takes values in a way that pandas ends.
+            utc = pa.array(series.dt.tz_convert(None), from_pandas=True)
+            array = utc.cast(pa.timestamp(utc.type.unit, tz="UTC"))
+        else:
+            array = pa.array(series, from_pandas=True)
+        return pa.chunked_array([array]).cast(_stored(array.type), safe=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise LakeError(
             f"column {name!r} ({series.dtype}) does not fit the lake: {error}; "
@@ -156,49 +159,3 @@ def common_dtypes(parts: list[Dtypes]) -> Dtypes:
         elif "boolean" in found:
             merged[name] = "boolean"
     return merged
-
-
-def content_digest(table: pa.Table) -> str:
-    """SHA-256 (hex) over column names, types, and values in row order; not over any file.
-
-    Equal for tables that differ only in chunks, or in the bytes that lie under missing values.
-    """
-    digest = hashlib.sha256()
-    for field, column in zip(table.schema, table.columns, strict=True):
-        digest.update(f"\x00{field.name}\x00{field.type}\x00{len(column)}\x00".encode())
-        _update(digest, column)
-    return digest.hexdigest()
-
-
-def _update(digest: Any, column: pa.ChunkedArray) -> None:
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):  # combine_chunks of no chunk
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    kind = array.type
-    if array.null_count:
-        digest.update(pc.is_valid(array).cast(pa.uint8()).to_numpy())
-    else:
-        digest.update(b"\x01")
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        digest.update(pc.fill_null(pc.list_value_length(array), 0).cast(pa.int64()).to_numpy())
-        _update(digest, pa.chunked_array([array.flatten()]))
-    elif pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        _update_bytes(digest, array)
-    elif pa.types.is_boolean(kind):
-        digest.update(pc.fill_null(array, False).cast(pa.uint8()).to_numpy())
-    else:
-        width = {32: pa.int32(), 64: pa.int64()}[kind.bit_width]
-        numbers = array if pa.types.is_floating(kind) else array.cast(width)
-        if numbers.null_count:
-            numbers = pc.fill_null(numbers, pa.scalar(0, numbers.type))
-        digest.update(numbers.to_numpy(zero_copy_only=False))
-
-
-def _update_bytes(digest: Any, array: pa.Array) -> None:
-    if array.null_count:
-        array = pc.fill_null(array, b"" if pa.types.is_large_binary(array.type) else "")
-    digest.update(pc.binary_length(array).cast(pa.int64()).to_numpy())
-    _, offsets, data = array.buffers()
-    if len(array) and data is not None:
-        ends = memoryview(offsets).cast("q")
-        digest.update(memoryview(data)[ends[array.offset] : ends[array.offset + len(array)]])

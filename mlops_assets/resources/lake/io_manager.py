@@ -46,7 +46,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         for partition, frame in frames.items():
             commit = lake.write(table, partition, frame, properties=origin)
             state = "written" if commit.changed else "unchanged"
-            context.log.info(
+            context.log.debug(
                 f"{table}[{partition}] {state}: {commit.rows} rows, snapshot {commit.snapshot_id}"
             )
             commits.append(commit)

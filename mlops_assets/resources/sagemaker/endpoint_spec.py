@@ -115,20 +115,28 @@ def _capture(spec: EndpointSpec) -> dict[str, Any]:
 
 
 def update_request(
-    spec: EndpointSpec, config_name: str, previous: Mapping[str, Any] | None
+    spec: EndpointSpec,
+    config_name: str,
+    *,
+    endpoint: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """``UpdateEndpoint``'s parameters, from the configuration that serves now.
+    """``UpdateEndpoint``'s parameters, from the descriptions of what serves now.
 
-    Counts that autoscaling has set since survive, unless the declaration changed its own.
+    An update resets counts to the configuration's: where autoscaling has moved the count since, it
+    is retained, unless the declaration changed its own.
     """
-    excluded = ["DataCaptureConfig"]
-    counts = [v.get("InitialInstanceCount") for v in (previous or {}).get("ProductionVariants", [])]
-    if counts[:1] != [spec.instance_count]:
-        excluded.append("DesiredInstanceCount")
-    return {
+    request: dict[str, Any] = {
         "EndpointName": spec.name,
         "EndpointConfigName": config_name,
-        "RetainAllVariantProperties": True,
-        "ExcludeRetainedVariantProperties": [{"VariantPropertyType": kind} for kind in excluded],
         "DeploymentConfig": spec.rollout.request(),
     }
+    declared = [v.get("InitialInstanceCount") for v in (config or {}).get("ProductionVariants", [])]
+    desired = [v.get("DesiredInstanceCount") for v in endpoint.get("ProductionVariants", [])]
+    if declared == [spec.instance_count] and desired not in ([], [None], declared):
+        request["RetainAllVariantProperties"] = True
+        request["ExcludeRetainedVariantProperties"] = [
+            {"VariantPropertyType": "DataCaptureConfig"},
+            {"VariantPropertyType": "DesiredWeight"},
+        ]
+    return request

@@ -96,14 +96,15 @@ def deploy(
             ),
         )
     elif changed:
-        _update(client, spec, name, str(previous))
+        _update(client, spec, name, found)
     arn = endpoint.must_serve(name)
     return Deployment(spec.name, arn, name, package.arn, changed, previous)
 
 
-def _update(client: Any, spec: EndpointSpec, config_name: str, previous: str) -> None:
+def _update(client: Any, spec: EndpointSpec, config_name: str, endpoint: Mapping[str, Any]) -> None:
+    previous = endpoint["EndpointConfigName"]
     config = found_or_none(lambda: client.describe_endpoint_config(EndpointConfigName=previous))
-    request = update_request(spec, config_name, config)
+    request = update_request(spec, config_name, endpoint=endpoint, config=config)
     try:
         patiently(lambda: client.update_endpoint(**request))
     except ClientError:

@@ -78,7 +78,7 @@ class Follower:
         transitions = job.get("SecondaryStatusTransitions", [])
         for transition in transitions[self._transitions_seen :]:
             message = transition.get("StatusMessage", "")
-            self._context.log.info(f"{self._name}: {transition['Status']} {message}".rstrip())
+            self._context.log.info(f"{self._name} {transition['Status']}: {message}".rstrip(": "))
         self._transitions_seen = len(transitions)
 
     def _forward(self) -> bool:

@@ -52,9 +52,8 @@ class ChannelContextInjector(dg.PipesContextInjector):
         yield {PipesDefaultContextLoader.FILE_PATH_KEY: CONTEXT_PATH}
 
     def remove(self) -> None:
-        """Called once the job has ended."""
-        if self._objects.exists(self._uri):
-            self._objects.delete(self._uri)
+        """Called once no job will read it any more."""
+        self._objects.delete(self._uri)
 
     def no_messages_debug_text(self) -> str:
         return f"The context was written to {self._uri} for the job's channel {DAGSTER_CHANNEL!r}."
@@ -78,6 +77,11 @@ class LogMessageReader(dg.PipesMessageReader):
             return False
         self._handler.handle_message(message)  # type: ignore[arg-type]
         return True
+
+    @property
+    def expected_writer_count(self) -> int:
+        """One: also of a distributed job only the first host is heard. (Dagster's is a preview.)"""
+        return 1
 
     @property
     def closed(self) -> bool:

@@ -74,7 +74,9 @@ def register(
     """
     placement = placement or Placement()
     image = image_uri or placement.image_uri
-    digest = digest_of({"data": model_data_url, "image": image, "lineage": dict(lineage)})
+    digest = digest_of(
+        {"group": group, "data": model_data_url, "image": image, "lineage": dict(lineage)}
+    )
     properties = {**_properties(lineage, metrics or {}), _DIGEST: digest}
     _ensure_group(client, group, placement)
     if (arn := _find(client, group, digest)) is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from botocore.exceptions import ClientError
 from dagster._core.definitions.resource_annotation import TreatAsResourceParam
 from dagster._utils.interrupts import capture_interrupts
 
@@ -96,19 +97,25 @@ class PipesSageMakerTrainingClient(dg.PipesClient, TreatAsResourceParam):
         """
         spec_hash = request_digest(create_training_job_params, without=IDENTITY_FIELDS)
         base = create_training_job_params.get("TrainingJobName") or f"training-{spec_hash[:12]}"
+        injector: ChannelContextInjector | None = None
         found: jobs.Found | None = None
         try:
             found = self._find(context, base, spec_hash)
-            prefix = f"s3://{self._bucket}/pipes/{found.name}/"
-            injector = ChannelContextInjector(self._objects(), prefix, write=found.job is None)
+            folder = f"s3://{self._bucket}/pipes/{found.name}/{spec_hash[:12]}/"
+            injector = ChannelContextInjector(self._objects(), folder, write=found.job is None)
             reader = LogMessageReader()
             with dg.open_pipes_session(context, injector, reader, extras) as session:
-                adopted = found.job is not None
-                if found.job is None:
-                    request = _enrich(
-                        create_training_job_params, session, found.name, spec_hash, prefix
-                    )
-                    adopted = jobs.create_or_adopt(self._sagemaker.client, request, spec_hash)
+                adopted = found.job is not None or self._start(
+                    injector,
+                    _enrich(
+                        create_training_job_params,
+                        name=found.name,
+                        channel_uri=folder,
+                        bootstrap=session.get_bootstrap_env_vars(),
+                        tags={**context.run.dagster_execution_info, SPEC_HASH_TAG: spec_hash},
+                    ),
+                    spec_hash,
+                )
                 _announce(context, found, adopted)
                 follower = self._follower(context, found.name, reader)
                 try:
@@ -117,13 +124,24 @@ class PipesSageMakerTrainingClient(dg.PipesClient, TreatAsResourceParam):
                     reader.finish()
         except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
             # With a RetryPolicy, Dagster would answer an interruption by starting the step again.
-            raise dg.Failure(self._terminate(context, found), allow_retries=False) from None
+            description = self._terminate(context, found, injector)
+            raise dg.Failure(description, allow_retries=False) from None
         injector.remove()
         metadata = job_metadata(job, adopted=adopted, region=self._console_region())
         failure = failure_of(job, metadata, follower.tail, has_model=self._has_model(job))
         if failure is not None:
             raise failure
         return dg.PipesClientCompletedInvocation(session, metadata=metadata)
+
+    def _start(
+        self, injector: ChannelContextInjector, request: Mapping[str, Any], spec_hash: str
+    ) -> bool:
+        """Create the job; whether it was adopted after all."""
+        try:
+            return jobs.create_or_adopt(self._sagemaker.client, request, spec_hash)
+        except (ClientError, jobs.JobNameTaken):
+            injector.remove()  # refused: no job will read it
+            raise
 
     def _find(self, context: Context, base: str, spec_hash: str) -> jobs.Found:
         """The attempt to adopt or to start, once no earlier one is still being stopped."""
@@ -150,52 +168,60 @@ class PipesSageMakerTrainingClient(dg.PipesClient, TreatAsResourceParam):
             quiet_reads=1 if self._sagemaker.is_local else 3,
         )
 
-    def _terminate(self, context: Context, found: jobs.Found | None) -> str:
+    def _terminate(
+        self,
+        context: Context,
+        found: jobs.Found | None,
+        injector: ChannelContextInjector | None,
+    ) -> str:
         """Stop the job, once, and see it end; the description of what was done."""
+        interrupted = "The run was interrupted"
         if found is None:
-            return "The run was interrupted before a training job was asked for."
+            return f"{interrupted} before a training job was asked for."
         if not self._forward_termination:
-            return f"The run was interrupted; training job {found.name} goes on: a rerun adopts it."
+            return f"{interrupted}; training job {found.name} goes on: a new run adopts it."
         # A second signal must not leave a paid job behind.
         with capture_interrupts():
-            context.log.warning(f"The run was interrupted: stopping training job {found.name}.")
+            context.log.warning(f"{interrupted}: stopping training job {found.name}.")
             jobs.stop(self._sagemaker.client, found.name)
             deadline = time.monotonic() + _STOP_PATIENCE_S
             while time.monotonic() < deadline:
                 job = jobs.describe(self._sagemaker.client, found.name)
-                if job is None:
-                    return f"The run was interrupted; training job {found.name} was not created."
-                if job["TrainingJobStatus"] in jobs.ENDED:
-                    return (
-                        f"The run was interrupted; training job {found.name} is "
-                        f"{job['TrainingJobStatus']}."
-                    )
+                if job is None or job["TrainingJobStatus"] in jobs.ENDED:
+                    if injector is not None:
+                        injector.remove()
+                    status = job["TrainingJobStatus"] if job else "not created"
+                    return f"{interrupted}; training job {found.name} is {status}."
                 time.sleep(self._poll_interval)
-        return f"The run was interrupted; training job {found.name} is still being stopped."
+        return f"{interrupted}; training job {found.name} is still being stopped."
 
     def _console_region(self) -> str | None:
         return None if self._sagemaker.is_local else self._sagemaker.region
 
 
 def _enrich(
-    params: Mapping[str, Any], session: dg.PipesSession, name: str, spec_hash: str, prefix: str
+    params: Mapping[str, Any],
+    *,
+    name: str,
+    channel_uri: str,
+    bootstrap: Mapping[str, str],
+    tags: Mapping[str, str],
 ) -> dict[str, Any]:
     """The caller's request with this attempt's name, tags, and the way to Dagster and back."""
     request = copy.deepcopy(dict(params))
     request["TrainingJobName"] = name
     request["InputDataConfig"] = [
         *request.get("InputDataConfig", []),
-        channel(DAGSTER_CHANNEL, prefix),
+        channel(DAGSTER_CHANNEL, channel_uri),
     ]
     request["Environment"] = {
         # Messages and log lines must not wait in the buffer of a pipe.
         "PYTHONUNBUFFERED": "1",
         **request.get("Environment", {}),
-        **session.get_bootstrap_env_vars(),
+        **bootstrap,
     }
-    ours = {**session.default_remote_invocation_info, SPEC_HASH_TAG: spec_hash}
-    theirs = [tag for tag in request.get("Tags", []) if tag["Key"] not in ours]
-    request["Tags"] = [*theirs, *tag_list(ours)]
+    theirs = [tag for tag in request.get("Tags", []) if tag["Key"] not in tags]
+    request["Tags"] = [*theirs, *tag_list(tags)]
     return request
 
 

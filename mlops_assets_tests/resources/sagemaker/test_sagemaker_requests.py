@@ -213,18 +213,20 @@ def test_capture_is_encrypted_and_never_rounded_down_to_nothing() -> None:
 def test_an_update_keeps_what_autoscaling_set_unless_the_count_was_declared_anew() -> None:
     """Guards against every deployment resetting a scaled-out endpoint to its first size."""
     serving = config_request(endpoint(), "model-a")
-    kept = accepted("UpdateEndpoint", update_request(endpoint(), "config-b", serving))
-    assert kept["RetainAllVariantProperties"] is True
-    excluded = [p["VariantPropertyType"] for p in kept["ExcludeRetainedVariantProperties"]]
-    assert excluded == ["DataCaptureConfig"]
-    resized = update_request(endpoint(instance_count=3), "config-b", serving)
-    assert {"VariantPropertyType": "DesiredInstanceCount"} in (
-        resized["ExcludeRetainedVariantProperties"]
-    )
+
+    def update(spec: EndpointSpec, desired: int) -> dict:
+        now = {"ProductionVariants": [{"VariantName": "live", "DesiredInstanceCount": desired}]}
+        request = update_request(spec, "config-b", endpoint=now, config=serving)
+        return accepted("UpdateEndpoint", request)
+
+    assert update(endpoint(), desired=4)["RetainAllVariantProperties"] is True
+    assert "RetainAllVariantProperties" not in update(endpoint(), desired=1)
+    assert "RetainAllVariantProperties" not in update(endpoint(instance_count=3), desired=4)
 
 
 def test_a_rollout_with_alarms_is_accepted() -> None:
     spec = endpoint(rollout=Rollout(wait_s=60, alarms=("flight-delays-5xx",)))
-    update = accepted("UpdateEndpoint", update_request(spec, "config-b", None))
-    rollback = update["DeploymentConfig"]["AutoRollbackConfiguration"]
+    request = update_request(spec, "config-b", endpoint={}, config=None)
+    deployment = accepted("UpdateEndpoint", request)["DeploymentConfig"]
+    rollback = deployment["AutoRollbackConfiguration"]
     assert rollback == {"Alarms": [{"AlarmName": "flight-delays-5xx"}]}

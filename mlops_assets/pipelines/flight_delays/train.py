@@ -1,0 +1,225 @@
+"""Train the flight delay model: an ordinary SageMaker script, which knows of nothing around it.
+
+Reads the channel `train` (Parquet: features and label) and, where there is one, `holdout` (the
+same columns and more; watched and checked, never learned from). Leaves in SM_MODEL_DIR:
+model.ubj, features.json (how raw columns become the model's), importance.json, and check.parquet:
+raw rows, half of them damaged, with this script's own answers, for the export to be compared to.
+Equal data, parameters and threads give equal bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import xgboost as xgb
+
+CHECK_ROWS = 12_000
+DAMAGE = 0.05  # share of the values of a damaged row that are missing, and again that are unseen
+UNSEEN = "never seen in training"
+LOG_EVERY = 25
+FIXED = {"objective": "binary:logistic", "tree_method": "hist", "eval_metric": "logloss"}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Raw columns to the model's: numbers as they are, each word of a category a column of 0 or 1.
+
+    A missing number stays NaN, which XGBoost sends its own way; a missing or unseen word sets no
+    column.
+    """
+
+    numbers: tuple[str, ...]
+    vocabularies: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame) -> Encoding:
+        """Learn the vocabularies of the columns that are not numbers."""
+        numbers = tuple(c for c in rows if pd.api.types.is_numeric_dtype(rows[c]))
+        words = {c: rows[c].dropna() for c in rows if c not in numbers}
+        return cls(numbers, {c: tuple(sorted(w[w != ""].unique())) for c, w in words.items()})
+
+    def names(self) -> list[str]:
+        """The encoded columns, in order."""
+        words = [f"{c}={word}" for c, known in self.vocabularies.items() for word in known]
+        return [*self.numbers, *words]
+
+    def matrix(self, rows: pd.DataFrame) -> np.ndarray:
+        """(rows, encoded columns) of float32."""
+        parts = [rows[list(self.numbers)].to_numpy(dtype=np.float64, na_value=np.nan)]
+        for column, known in self.vocabularies.items():
+            values = rows[column].to_numpy(dtype=object)[:, None]
+            parts.append((values == np.array(known, dtype=object)[None, :]).astype(np.float64))
+        return np.hstack(parts).astype(np.float32)
+
+    def spec(self, label: str) -> dict[str, Any]:
+        """What features.json says."""
+        columns: list[dict[str, Any]] = [
+            {"name": name, "type": "number", "missing": "nan"} for name in self.numbers
+        ]
+        columns += [
+            {
+                "name": name,
+                "type": "category",
+                "encoding": "one_hot",
+                "vocabulary": list(known),
+                "missing": "zero",
+                "unknown": "zero",
+            }
+            for name, known in self.vocabularies.items()
+        ]
+        return {
+            "version": 1,
+            "kind": "binary",
+            "label": label,
+            "classes": None,
+            "columns": columns,
+        }
+
+
+class Progress(xgb.callback.TrainingCallback):
+    """A line every LOG_EVERY rounds, flushed, so that a log shows it while training runs."""
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Print what was measured in this round; never stop training."""
+        if epoch == 0 or (epoch + 1) % LOG_EVERY == 0:
+            seen = (f"{n}-{m}:{v[-1]:.5f}" for n, log in evals_log.items() for m, v in log.items())
+            print(f"[{epoch + 1}]", *seen, flush=True)
+        return False
+
+
+def read_channel(directory: Path, label: str) -> pd.DataFrame:
+    """All Parquet files of a channel, in order of their names."""
+    files = sorted(directory.glob("**/*.parquet"))
+    if not files:
+        raise FileNotFoundError(f"no .parquet file in channel {directory}: give it a dataset")
+    rows = pd.concat([pq.read_table(file).to_pandas() for file in files], ignore_index=True)
+    if label not in rows or rows[label].isna().any():
+        raise ValueError(
+            f"label {label!r} is absent or null in channel {directory}, which has "
+            f"{', '.join(rows.columns)}: leave rows without a label out"
+        )
+    return rows
+
+
+def check_rows(rows: pd.DataFrame, encoding: Encoding, seed: int) -> pd.DataFrame:
+    """CHECK_ROWS raw rows spread over `rows`, every second one damaged on purpose."""
+    spread = np.linspace(0, len(rows) - 1, CHECK_ROWS).round().astype(int)
+    checked = rows.iloc[spread].reset_index(drop=True)
+    damaged = np.arange(CHECK_ROWS) % 2 == 1
+    random = np.random.default_rng(seed)
+    for column in rows.columns:
+        chance = random.random(CHECK_ROWS)
+        if column in encoding.numbers:
+            values = checked[column].astype("float64")
+            checked[column] = values.mask(damaged & (chance < DAMAGE))
+        else:
+            words = checked[column].astype(object).mask(damaged & (chance < DAMAGE), None)
+            unseen = damaged & (chance >= DAMAGE) & (chance < 2 * DAMAGE)
+            checked[column] = words.mask(unseen, UNSEEN).astype("str")
+    return checked
+
+
+def auc(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve by ranks; NaN where only one class is there."""
+    positive = truth == 1
+    pairs = positive.sum() * (~positive).sum()
+    ranks = pd.Series(scores).rank().to_numpy()
+    least = positive.sum() * (positive.sum() + 1) / 2
+    return float((ranks[positive].sum() - least) / pairs) if pairs else float("nan")
+
+
+def importance(model: xgb.Booster, encoding: Encoding) -> dict[str, float]:
+    """Gain by raw column as a share of all gain, largest first; unused columns are 0."""
+    shares = dict.fromkeys([*encoding.numbers, *encoding.vocabularies], 0.0)
+    gains = model.get_score(importance_type="total_gain")
+    for name, gain in gains.items():
+        # A word is a column of its own, "carrier=AA", but what counts is the carrier.
+        column = name if name in shares else name.partition("=")[0]
+        shares[column] += float(np.sum(gain))
+    whole = sum(shares.values()) or 1.0
+    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return {name: round(gain / whole, 6) for name, gain in ordered}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Hyperparameters as arguments, places as SM_* variables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--label", required=True)
+    parser.add_argument("--num_boost_round", type=int, default=250)
+    parser.add_argument("--learning_rate", type=float, default=0.05)
+    parser.add_argument("--max_depth", type=int, default=6)
+    parser.add_argument("--min_child_weight", type=float, default=20)
+    parser.add_argument("--subsample", type=float, default=0.8)
+    parser.add_argument("--colsample_bytree", type=float, default=0.3)
+    parser.add_argument("--reg_lambda", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--nthread", type=int, default=int(os.environ.get("SM_NUM_CPUS", "1")))
+    places = {"train": "CHANNEL_TRAIN", "holdout": "CHANNEL_HOLDOUT", "model_dir": "MODEL_DIR"}
+    for name, variable in places.items():
+        default = os.environ.get(f"SM_{variable}")
+        required = default is None and name != "holdout"
+        parser.add_argument(f"--{name}", type=Path, default=default, required=required)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, measure, and leave the model with everything that its export is checked by."""
+    arguments = vars(parse_arguments())
+    label, directory = arguments.pop("label"), arguments.pop("model_dir")
+    channels = {name: arguments.pop(name) for name in ("train", "holdout")}
+    rounds = arguments.pop("num_boost_round")
+
+    train = read_channel(channels["train"], label)
+    features = [column for column in train if column != label]
+    encoding = Encoding.fit(train[features])
+    rows = {"train": train}
+    if channels["holdout"] is not None:
+        rows["holdout"] = read_channel(channels["holdout"], label)
+    names = encoding.names()
+    data = {
+        name: xgb.DMatrix(
+            encoding.matrix(part),
+            part[label].to_numpy(),
+            feature_names=names,
+            nthread=arguments["nthread"],
+        )
+        for name, part in rows.items()
+    }
+    print(f"{len(train):,} rows, {len(features)} features, {len(names)} encoded", flush=True)
+    model = xgb.train(
+        {**FIXED, **arguments},
+        data["train"],
+        num_boost_round=rounds,
+        evals=[(matrix, name) for name, matrix in data.items()],
+        callbacks=[Progress()],
+        verbose_eval=False,
+    )
+    for name, part in rows.items():
+        print(f"{name}-rows: {len(part)}", flush=True)
+        print(
+            f"{name}-auc: {auc(part[label].to_numpy(), model.predict(data[name])):.5f}", flush=True
+        )
+
+    checked = check_rows(rows.get("holdout", train)[features], encoding, arguments["seed"])
+    matrix = xgb.DMatrix(encoding.matrix(checked), feature_names=names)
+    checked["__prediction__"] = model.predict(matrix).astype(np.float64)
+    directory.mkdir(parents=True, exist_ok=True)
+    checked.to_parquet(directory / "check.parquet", index=False)
+    model.save_model(directory / "model.ubj")
+    for name, content in (
+        ("features.json", encoding.spec(label)),
+        ("importance.json", importance(model, encoding)),
+    ):
+        (directory / name).write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Models and endpoint configurations: names for what an endpoint will run.
+
+Belongs here: their operations, and the resolution of a configuration to what hosting needs. Does
+not belong here: running anything (hosting.py, endpoints.py).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mlops_assets.objects import Objects
+from mlops_assets.sagemaker_local import listing, tags
+from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.errors import invalid, missing, over_limit, unsupported
+from mlops_assets.sagemaker_local.hosting import FleetSpec, VariantSpec
+from mlops_assets.sagemaker_local.images import Images
+from mlops_assets.sagemaker_local.packages import ModelPackages, model_data_url
+from mlops_assets.sagemaker_local.protocol import Handler
+from mlops_assets.sagemaker_local.store import Document, Store
+
+MODEL, CONFIG = "model", "endpoint-config"
+_NOUNS = {MODEL: "model", CONFIG: "endpoint configuration"}
+_SORTS = {"CreationTime": "CreationTime", "Name": "Name"}
+_VARIANT_REFUSED = ("ServerlessConfig", "InferenceAmiVersion", "ManagedInstanceScaling")
+_CONFIG_REFUSED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants")
+
+
+class Models:
+    """Create, describe, list and delete; a name is free again once deleted."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        objects: Objects,
+        images: Images,
+        packages: ModelPackages,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._objects = objects
+        self._images = images
+        self._packages = packages
+
+    def operations(self) -> dict[str, Handler]:
+        return {
+            "CreateModel": self.create_model,
+            "DescribeModel": lambda request: self.existing(MODEL, request["ModelName"]),
+            "ListModels": lambda request: self._list(MODEL, "Models", request),
+            "DeleteModel": lambda request: self._delete(MODEL, request["ModelName"]),
+            "CreateEndpointConfig": self.create_config,
+            "DescribeEndpointConfig": lambda request: self.existing(
+                CONFIG, request["EndpointConfigName"]
+            ),
+            "ListEndpointConfigs": lambda request: self._list(CONFIG, "EndpointConfigs", request),
+            "DeleteEndpointConfig": lambda request: self._delete(
+                CONFIG, request["EndpointConfigName"]
+            ),
+        }
+
+    def existing(self, kind: str, name: str) -> Document:
+        """The document; ValidationException "Could not find …" if there is none."""
+        document = self._store.get(kind, name)
+        if document is None:
+            raise missing(_NOUNS[kind], self._config.arn(kind, name))
+        return document
+
+    def create_model(self, request: Document) -> Document:
+        containers = [*request.get("Containers", [])]
+        if "PrimaryContainer" in request:
+            containers.append(request["PrimaryContainer"])
+        if len(containers) != 1:
+            raise unsupported(f"a model of {len(containers)} containers", "give PrimaryContainer")
+        image, url, _ = self._container(containers[0])
+        self._images.command(image, "serve")
+        if url is not None and not self._objects.exists(url):
+            raise invalid(f"Could not find model data at {url}.")
+        arn = self._create(MODEL, request["ModelName"], request, {"Container": containers[0]})
+        return {"ModelArn": arn}
+
+    def create_config(self, request: Document) -> Document:
+        for member in _CONFIG_REFUSED:
+            if member in request:
+                raise unsupported(member, "leave it out")
+        if request.get("DataCaptureConfig", {}).get("EnableCapture"):
+            raise unsupported("data capture", "leave DataCaptureConfig out")
+        variants = request["ProductionVariants"]
+        names = [variant["VariantName"] for variant in variants]
+        if len(set(names)) != len(names):
+            raise invalid(f"ProductionVariants names a variant more than once: {sorted(names)}")
+        for variant in variants:
+            self._check_variant(variant)
+        total = sum(variant.get("InitialInstanceCount", 1) for variant in variants)
+        if total > self._config.instances_per_endpoint:
+            raise over_limit(
+                f"{total} instances are more than the {self._config.instances_per_endpoint} that "
+                "the local SageMaker API runs for an endpoint"
+            )
+        if not sum(variant.get("InitialVariantWeight", 1.0) for variant in variants) > 0:
+            raise invalid("the InitialVariantWeight of all variants together must be more than 0")
+        return {
+            "EndpointConfigArn": self._create(CONFIG, request["EndpointConfigName"], request, {})
+        }
+
+    def fleet(self, endpoint: str, config: str) -> FleetSpec:
+        """What hosting needs to run ``config`` for ``endpoint``."""
+        document = self.existing(CONFIG, config)
+        variants = []
+        for given in document["ProductionVariants"]:
+            model = self.existing(MODEL, given["ModelName"])
+            image, url, environment = self._container(model["Container"])
+            limit = given.get("ContainerStartupHealthCheckTimeoutInSeconds")
+            variants.append(
+                VariantSpec(
+                    name=given["VariantName"],
+                    image=image,
+                    model_data_url=url,
+                    environment=environment,
+                    instances=given.get("InitialInstanceCount", 1),
+                    weight=given.get("InitialVariantWeight", 1.0),
+                    start_limit=limit or self._config.replica_start_limit,
+                )
+            )
+        return FleetSpec(endpoint, config, tuple(variants))
+
+    def _check_variant(self, variant: Document) -> None:
+        name = variant["VariantName"]
+        for member in _VARIANT_REFUSED:
+            if member in variant:
+                raise unsupported(f"{member} of variant {name}", "leave it out")
+        for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+            if member not in variant:
+                raise invalid(f"variant {name} needs {member}")
+        self.existing(MODEL, variant["ModelName"])
+
+    def _container(self, container: Document) -> tuple[str, str | None, dict[str, str]]:
+        """Image, model archive and environment, from the container or its model package."""
+        if container.get("Mode", "SingleModel") != "SingleModel":
+            raise unsupported("multi-model containers", "leave Mode out")
+        environment = dict(container.get("Environment", {}))
+        if "ModelPackageName" in container:
+            packaged = self._packages.deployable(container["ModelPackageName"])
+            environment = packaged.get("Environment", {}) | environment
+            return packaged["Image"], model_data_url(packaged), environment
+        if "Image" not in container:
+            raise invalid("a container needs Image or ModelPackageName")
+        return container["Image"], model_data_url(container), environment
+
+    def _create(self, kind: str, name: str, request: Document, extra: dict[str, Any]) -> str:
+        arn = self._config.arn(kind, name)
+        if self._store.get(kind, name) is not None:
+            raise invalid(f'Cannot create already existing {_NOUNS[kind]} "{arn}".')
+        given_tags, now = tags.from_request(request), time.time()
+        arn_member = "ModelArn" if kind == MODEL else "EndpointConfigArn"
+        own = {"Arn": arn, arn_member: arn, "Name": name, "EnableNetworkIsolation": False}
+        times = {"CreationTime": now, "LastModifiedTime": now}
+        with self._store.transaction():
+            self._store.put(kind, name, own | times | request | extra)
+            self._store.set_tags(arn, given_tags)
+        return arn
+
+    def _list(self, kind: str, key: str, request: Document) -> Document:
+        found = listing.page(request, self._store.all(kind), name="Name", sorts=_SORTS)
+        return listing.summaries(key, found)
+
+    def _delete(self, kind: str, name: str) -> Document:
+        arn = self.existing(kind, name)["Arn"]
+        with self._store.transaction():
+            self._store.delete(kind, name)
+            self._store.set_tags(arn, {})
+        return {}

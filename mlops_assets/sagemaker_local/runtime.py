@@ -1,0 +1,134 @@
+"""InvokeEndpoint: a request routed to a model server, and sent again if that one dies first.
+
+Belongs here: the runtime's headers, errors and limits; the choice of a replica. Does not belong
+here: fleets (hosting.py), HTTP (http_client.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Mapping
+
+from mlops_assets.sagemaker_local.config import ACCOUNT, Config
+from mlops_assets.sagemaker_local.endpoints import Endpoints
+from mlops_assets.sagemaker_local.errors import ApiError
+from mlops_assets.sagemaker_local.hosting import Variant
+from mlops_assets.sagemaker_local.http import INVOKE_LIMIT
+from mlops_assets.sagemaker_local.http_client import BrokenAnswer, NoAnswer, NotReached, Response
+from mlops_assets.sagemaker_local.protocol import Reply
+
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+_FORWARDED = (
+    "content-type",
+    "accept",
+    "x-amzn-sagemaker-custom-attributes",
+    "x-amzn-sagemaker-inference-id",
+)
+_REFUSED = ("x-amzn-sagemaker-target-model", "x-amzn-sagemaker-inference-component")
+_SENDS = 2  # a request that kills its server must not kill them all
+_PATIENCE = 5.0
+_MAX_IN_FLIGHT = 256
+_PAUSE = 0.05
+
+
+class Runtime:
+    """Invocations of all endpoints."""
+
+    def __init__(self, config: Config, endpoints: Endpoints) -> None:
+        self._config = config
+        self._endpoints = endpoints
+        self._in_flight = 0
+
+    async def invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """The model server's answer, or an error in the runtime's own form; never raises."""
+        if self._in_flight >= _MAX_IN_FLIGHT:
+            return _error("ServiceUnavailable", 503, f"{_MAX_IN_FLIGHT} requests are in flight")
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(self._config.invoke_limit):
+                variant, response = await self._ask(name, headers, body)
+        except ApiError as error:
+            return _error(error.code, error.status, error.message)
+        except TimeoutError:
+            text = "Your invocation timed out while waiting for a response from container primary."
+            return _error("ModelError", 424, text, OriginalStatusCode=0, OriginalMessage="")
+        except BrokenAnswer as error:
+            text = f"Received an invalid response from primary: {error}"
+            return _error("ModelError", 424, text, OriginalStatusCode=0, OriginalMessage="")
+        finally:
+            self._in_flight -= 1
+        if response.status >= 300:
+            return self._model_error(name, response)
+        kept = ("content-type", "x-amzn-sagemaker-custom-attributes")
+        fields = {key: response.headers[key] for key in kept if key in response.headers}
+        fields |= {"x-amzn-invoked-production-variant": variant.spec.name}
+        return Reply(200, fields | {"x-amzn-requestid": str(uuid.uuid4())}, response.body)
+
+    async def _ask(
+        self, name: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Variant, Response]:
+        """Try replicas until one has answered; a request whose reply began is not sent again."""
+        for member in _REFUSED:
+            if member in headers:
+                raise ApiError("ValidationError", f"{member} is not supported locally")
+        sent = {key: headers[key] for key in _FORWARDED if key in headers}
+        clock = asyncio.get_running_loop().time
+        patience, sends, problem = clock() + _PATIENCE, 0, ""
+        while sends < _SENDS and clock() < patience:
+            variant = await self._variant(name, headers.get("x-amzn-sagemaker-target-variant"))
+            try:
+                return variant, await self._send(variant, sent, body)
+            except NotReached as error:
+                problem = str(error)
+                await asyncio.sleep(_PAUSE)  # a model server that died is being started again
+            except NoAnswer as error:
+                sends, problem = sends + 1, str(error)
+        raise ApiError("ServiceUnavailable", f"endpoint {name}: {problem}", status=503)
+
+    @staticmethod
+    async def _send(variant: Variant, headers: Mapping[str, str], body: bytes) -> Response:
+        replica = variant.next_replica()
+        if replica is None or replica.client is None:
+            raise NotReached("no model server is ready")
+        replica.in_flight += 1
+        try:
+            path = "/invocations"
+            return await replica.client.request("POST", path, headers, body, INVOKE_LIMIT)
+        finally:
+            replica.in_flight -= 1
+
+    async def _variant(self, name: str, target: str | None) -> Variant:
+        fleet = await self._endpoints.fleet(name) if _NAME.fullmatch(name[:64]) else None
+        if fleet is None:
+            text = f"Endpoint {name[:64]} of account {ACCOUNT} not found."
+            raise ApiError("ValidationError", text)
+        variant = fleet.choose(target)
+        if variant is None:
+            raise ApiError("ValidationError", f"Variant {target} not found in endpoint {name}.")
+        return variant
+
+    def _model_error(self, name: str, response: Response) -> Reply:
+        side = "client" if response.status < 500 else "server"
+        said = response.body[:4096].decode(errors="replace")
+        group = f"/aws/sagemaker/Endpoints/{name}"
+        text = (
+            f'Received {side} error ({response.status}) from primary with message "{said}". '
+            f"See {group} in CloudWatch Logs for more information."
+        )
+        return _error(
+            "ModelError",
+            424,
+            text,
+            OriginalStatusCode=response.status,
+            OriginalMessage=said,
+            LogStreamArn=f"arn:aws:logs:{self._config.region}:{ACCOUNT}:log-group:{group}",
+        )
+
+
+def _error(code: str, status: int, message: str, **members: object) -> Reply:
+    body = json.dumps({"Message": message, "message": message, **members}).encode()
+    headers = {"content-type": "application/json", "x-amzn-errortype": code}
+    return Reply(status, headers | {"x-amzn-requestid": str(uuid.uuid4())}, body)

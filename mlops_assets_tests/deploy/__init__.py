@@ -1,0 +1,1 @@
+"""Tests of what deploy/ holds, and of the files at the repository's root that belong to it."""

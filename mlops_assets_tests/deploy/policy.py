@@ -1,0 +1,233 @@
+"""Our own rules for CloudFormation templates: what cfn-lint and checkov let pass.
+
+Each rule is a pure function of a parsed template to findings, one sentence each; none means clean.
+Not here: what those two find by themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cfnlint.decode import cfn_yaml
+
+Template = dict[str, Any]
+Statement = dict[str, Any]
+
+# Actions that no narrower resource can be given for, and why.
+ON_ANY_RESOURCE = {
+    "cloudwatch:PutMetricData": "metrics have no ARN; bound by namespace",
+    "ec2:DescribeDhcpOptions": "EC2 describes have no resource level",
+    "ec2:DescribeNetworkInterfaces": "EC2 describes have no resource level",
+    "ec2:DescribeSecurityGroups": "EC2 describes have no resource level",
+    "ec2:DescribeSubnets": "EC2 describes have no resource level",
+    "ec2:DescribeVpcs": "EC2 describes have no resource level",
+    "ecr:GetAuthorizationToken": "a login is to the whole registry",
+    "sagemaker:ListEndpointConfigs": "SageMaker lists have no resource level",
+    "sagemaker:ListEndpoints": "SageMaker lists have no resource level",
+    "sagemaker:ListModelPackageGroups": "SageMaker lists have no resource level",
+    "sagemaker:ListModelPackages": "SageMaker lists have no resource level",
+    "sagemaker:ListModels": "SageMaker lists have no resource level",
+    "sagemaker:ListTrainingJobs": "SageMaker lists have no resource level",
+}
+
+# A principal that may do the first must be denied it while the second is absent from the request.
+NEEDED_IN_REQUESTS = [
+    ("sagemaker:CreateTrainingJob", "sagemaker:VpcSubnets"),
+    ("sagemaker:CreateTrainingJob", "sagemaker:VolumeKmsKey"),
+    ("sagemaker:CreateTrainingJob", "sagemaker:OutputKmsKey"),
+    ("sagemaker:CreateModel", "sagemaker:VpcSubnets"),
+    ("sagemaker:CreateEndpointConfig", "sagemaker:VolumeKmsKey"),
+]
+
+
+def parse(path: str) -> Template:
+    """The template as plain dicts and lists, intrinsics in their long form."""
+    return json.loads(json.dumps(cfn_yaml.load(path)))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _of_type(template: Template, type_: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == type_:
+            yield name, resource
+
+
+def _documents(template: Template) -> Iterator[tuple[str, Statement]]:
+    """Every statement of every policy, whatever resource it hangs on, with the resource's name."""
+    for name, resource in template["Resources"].items():
+        pending = [resource.get("Properties", {})]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, dict):
+                if "Statement" in node:
+                    for statement in _list(node["Statement"]):
+                        yield name, statement
+                pending.extend(node.values())
+            elif isinstance(node, list):
+                pending.extend(node)
+
+
+def _allowed(template: Template) -> Iterator[tuple[str, Statement]]:
+    return ((name, s) for name, s in _documents(template) if s["Effect"] == "Allow")
+
+
+def no_wildcard_actions(template: Template) -> Iterator[str]:
+    """An allowed action names a service and a verb: not ``*``, ``s3:*`` or everything but."""
+    for name, statement in _allowed(template):
+        for key in ("NotAction", "NotResource", "NotPrincipal"):
+            if key in statement:
+                yield f"{name} allows by {key}"
+        for action in _list(statement.get("Action", [])):
+            if action == "*" or action.endswith(":*"):
+                yield f"{name} allows {action}"
+
+
+def no_wildcard_resources(template: Template) -> Iterator[str]:
+    """Identity policies name resources, but for the actions in ``ON_ANY_RESOURCE``."""
+    for name, statement in _allowed(template):
+        if "Principal" in statement or "*" not in _list(statement.get("Resource", [])):
+            continue
+        for action in _list(statement["Action"]):
+            if action not in ON_ANY_RESOURCE:
+                yield f"{name} allows {action} on every resource"
+
+
+def no_open_principals(template: Template) -> Iterator[str]:
+    """Nothing is allowed to everybody."""
+    for name, statement in _allowed(template):
+        principal = statement.get("Principal")
+        if principal == "*" or (isinstance(principal, dict) and "*" in principal.values()):
+            yield f"{name} allows everybody {statement['Action']}"
+
+
+def pass_role_is_bound(template: Template) -> Iterator[str]:
+    """``iam:PassRole`` names its role, and the service it is passed to."""
+    for name, statement in _allowed(template):
+        actions = _list(statement.get("Action", []))
+        if not any(action in ("iam:PassRole", "iam:Pass*", "iam:*", "*") for action in actions):
+            continue
+        if any("*" in json.dumps(resource) for resource in _list(statement["Resource"])):
+            yield f"{name} passes roles by wildcard"
+        equals = statement.get("Condition", {}).get("StringEquals", {})
+        if "iam:PassedToService" not in equals:
+            yield f"{name} passes a role to any service"
+
+
+def services_come_from_this_account(template: Template) -> Iterator[str]:
+    """A service acts for us only (the confused deputy): ``aws:SourceAccount`` is demanded."""
+    for name, statement in _allowed(template):
+        principal = statement.get("Principal")
+        if not isinstance(principal, dict) or "Service" not in principal:
+            continue
+        if "aws:SourceAccount" not in statement.get("Condition", {}).get("StringEquals", {}):
+            yield f"{name} trusts {principal['Service']} for any account"
+
+
+def buckets_are_private(template: Template) -> Iterator[str]:
+    """Encrypted, versioned, closed to the public, TLS only, with a lifecycle, logged and kept."""
+    tls_only = {
+        json.dumps(resource["Properties"]["Bucket"])
+        for _, resource in _of_type(template, "AWS::S3::BucketPolicy")
+        if any(map(_denies_plain_http, resource["Properties"]["PolicyDocument"]["Statement"]))
+    }
+    buckets = dict(_of_type(template, "AWS::S3::Bucket"))
+    logged_into = {
+        bucket["Properties"]["LoggingConfiguration"]["DestinationBucketName"]["Ref"]
+        for bucket in buckets.values()
+        if "LoggingConfiguration" in bucket["Properties"]
+    }
+    for name, bucket in buckets.items():
+        properties = bucket["Properties"]
+        access = properties.get("PublicAccessBlockConfiguration", {})
+        if len(access) < 4 or not all(access.values()):
+            yield f"{name} is not closed to the public"
+        if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
+            yield f"{name} is not versioned"
+        if "BucketEncryption" not in properties:
+            yield f"{name} is not encrypted"
+        if "LifecycleConfiguration" not in properties:
+            yield f"{name} has no lifecycle"
+        if "LoggingConfiguration" not in properties and name not in logged_into:
+            yield f"{name} has no access log"
+        if json.dumps({"Ref": name}) not in tls_only:
+            yield f"{name} answers without TLS"
+
+
+def _denies_plain_http(statement: Statement) -> bool:
+    return (
+        statement["Effect"] == "Deny"
+        and statement["Principal"] == "*"
+        and statement["Action"] == "s3:*"
+        and len(_list(statement["Resource"])) == 2  # the bucket, and the objects in it
+        and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    )
+
+
+def data_outlives_the_stack(template: Template) -> Iterator[str]:
+    """Deleting the stack deletes neither data nor the key that reads it."""
+    for type_ in ("AWS::S3::Bucket", "AWS::KMS::Key"):
+        for name, resource in _of_type(template, type_):
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                if resource.get(policy) != "Retain":
+                    yield f"{name} has no {policy}: Retain"
+
+
+def keys_rotate(template: Template) -> Iterator[str]:
+    """Every key of ours is rotated."""
+    for name, key in _of_type(template, "AWS::KMS::Key"):
+        if key["Properties"].get("EnableKeyRotation") is not True:
+            yield f"{name} is not rotated"
+
+
+def unprotected_requests_are_denied(template: Template) -> Iterator[str]:
+    """Who may create jobs, models and endpoints is denied it without network and keys."""
+    statements = list(_documents(template))
+    for action, key in NEEDED_IN_REQUESTS:
+        for name in sorted({n for n, s in _allowed(template) if action in _list(s.get("Action"))}):
+            denied = any(
+                other == name
+                and s["Effect"] == "Deny"
+                and action in _list(s["Action"])
+                and s.get("Condition") == {"Null": {key: "true"}}
+                for other, s in statements
+            )
+            if not denied:
+                yield f"{name} allows {action} without {key}"
+
+
+def nothing_is_privileged(template: Template) -> Iterator[str]:
+    """No container has the host's rights, and no rule lets the whole world in."""
+    text = json.dumps(template)
+    if '"Privileged": true' in text:
+        yield "a container is privileged"
+    for name, resource in template["Resources"].items():
+        if any(world in json.dumps(resource) for world in ("0.0.0.0/0", "::/0")):
+            yield f"{name} names the whole world"
+
+
+def images_come_by_digest(template: Template) -> Iterator[str]:
+    """A tag can be moved after it was looked at: an image's reference ends in a digest."""
+    for name, parameter in template.get("Parameters", {}).items():
+        is_image = name.startswith("Image") and not name.endswith("Repository")
+        if is_image and "sha256:[0-9a-f]{64}" not in parameter.get("AllowedPattern", ""):
+            yield f"{name} is not held to a digest"
+
+
+RULES: list[Callable[[Template], Iterator[str]]] = [
+    no_wildcard_actions,
+    no_wildcard_resources,
+    no_open_principals,
+    pass_role_is_bound,
+    services_come_from_this_account,
+    buckets_are_private,
+    data_outlives_the_stack,
+    keys_rotate,
+    unprotected_requests_are_denied,
+    nothing_is_privileged,
+    images_come_by_digest,
+]

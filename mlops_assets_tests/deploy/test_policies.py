@@ -1,0 +1,222 @@
+"""The templates keep our rules, and each rule finds what it is there for.
+
+A rule that finds nothing in a good template proves little; so each is also run on the same template
+with one thing broken.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_assets.settings import Settings, SettingsError
+from mlops_assets_tests.deploy import policy
+
+DIRECTORY = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
+TEMPLATES = sorted(DIRECTORY.glob("*.yaml"))
+CORE = policy.parse(str(DIRECTORY / "core.yaml"))
+
+
+@pytest.mark.parametrize("rule", policy.RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_template_keeps_the_rule(path: Path, rule: Callable[..., Any]) -> None:
+    """A template that grants more than the platform needs."""
+    assert list(rule(policy.parse(str(path)))) == []
+
+
+def _properties(template: policy.Template, name: str) -> dict[str, Any]:
+    return template["Resources"][name]["Properties"]
+
+
+def _statement(template: policy.Template, name: str, sid: str) -> dict[str, Any]:
+    statements = _properties(template, name)["PolicyDocument"]["Statement"]
+    return next(statement for statement in statements if statement["Sid"] == sid)
+
+
+def _without_sid(template: policy.Template, name: str, sid: str) -> None:
+    _properties(template, name)["PolicyDocument"]["Statement"].remove(
+        _statement(template, name, sid)
+    )
+
+
+def _trust(template: policy.Template) -> dict[str, Any]:
+    return _properties(template, "ExecutionRole")["AssumeRolePolicyDocument"]["Statement"][0]
+
+
+# What is broken, as (rule, break it, what the finding must say).
+BROKEN: list[tuple[Callable[..., Any], Callable[[policy.Template], object], str]] = [
+    (
+        policy.no_wildcard_actions,
+        lambda t: _statement(t, "LakePolicy", "Objects").update(Action="*"),
+        "LakePolicy allows *",
+    ),
+    (
+        policy.no_wildcard_actions,
+        lambda t: _statement(t, "LakePolicy", "Objects").update(Action=["s3:*"]),
+        "LakePolicy allows s3:*",
+    ),
+    (
+        policy.no_wildcard_actions,
+        lambda t: _statement(t, "LakePolicy", "Objects").update(NotAction="iam:*"),
+        "LakePolicy allows by NotAction",
+    ),
+    (
+        policy.no_wildcard_resources,
+        lambda t: _statement(t, "LakePolicy", "Objects").update(Resource="*"),
+        "LakePolicy allows s3:GetObject on every resource",
+    ),
+    (
+        policy.no_open_principals,
+        lambda t: _statement(t, "AccessLogBucketPolicy", "LogsOfThisAccount").update(Principal="*"),
+        "AccessLogBucketPolicy allows everybody",
+    ),
+    (
+        policy.pass_role_is_bound,
+        lambda t: _statement(t, "PlatformPolicy", "PassTheExecutionRole").pop("Condition"),
+        "passes a role to any service",
+    ),
+    (
+        policy.pass_role_is_bound,
+        lambda t: _statement(t, "PlatformPolicy", "PassTheExecutionRole").update(
+            Resource={"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*"}
+        ),
+        "passes roles by wildcard",
+    ),
+    (
+        policy.services_come_from_this_account,
+        lambda t: _trust(t)["Condition"].pop("StringEquals"),
+        "ExecutionRole trusts sagemaker.amazonaws.com for any account",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _without_sid(t, "LakeBucketPolicy", "TlsOnly"),
+        "LakeBucket answers without TLS",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _statement(t, "LakeBucketPolicy", "TlsOnly")["Resource"].pop(),
+        "LakeBucket answers without TLS",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _properties(t, "LakeBucket")["PublicAccessBlockConfiguration"].update(
+            BlockPublicPolicy=False
+        ),
+        "LakeBucket is not closed to the public",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _properties(t, "LakeBucket")["VersioningConfiguration"].update(
+            Status="Suspended"
+        ),
+        "LakeBucket is not versioned",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _properties(t, "LakeBucket").pop("BucketEncryption"),
+        "LakeBucket is not encrypted",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _properties(t, "LakeBucket").pop("LoggingConfiguration"),
+        "LakeBucket has no access log",
+    ),
+    (
+        policy.buckets_are_private,
+        lambda t: _properties(t, "LakeBucket").pop("LifecycleConfiguration"),
+        "LakeBucket has no lifecycle",
+    ),
+    (
+        policy.data_outlives_the_stack,
+        lambda t: t["Resources"]["Key"].pop("DeletionPolicy"),
+        "Key has no DeletionPolicy",
+    ),
+    (
+        policy.keys_rotate,
+        lambda t: _properties(t, "Key").update(EnableKeyRotation=False),
+        "Key is not rotated",
+    ),
+    (
+        policy.unprotected_requests_are_denied,
+        lambda t: _without_sid(t, "PlatformPolicy", "NothingOutsideTheNetwork"),
+        "allows sagemaker:CreateModel without sagemaker:VpcSubnets",
+    ),
+    (
+        policy.unprotected_requests_are_denied,
+        lambda t: _without_sid(t, "PlatformPolicy", "NoVolumeWithoutKey"),
+        "allows sagemaker:CreateEndpointConfig without sagemaker:VolumeKmsKey",
+    ),
+    (
+        policy.nothing_is_privileged,
+        lambda t: _properties(t, "ExecutionRole").update(Environment={"Privileged": True}),
+        "a container is privileged",
+    ),
+    (
+        policy.nothing_is_privileged,
+        lambda t: _properties(t, "ExecutionRole").update(CidrIp="0.0.0.0/0"),
+        "ExecutionRole names the whole world",
+    ),
+    (
+        policy.images_come_by_digest,
+        lambda t: t["Parameters"]["ImageDigest"].update(AllowedPattern=".*"),
+        "ImageDigest is not held to a digest",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "breaking", "finding"), BROKEN, ids=[finding for *_, finding in BROKEN]
+)
+def test_rule_finds_what_was_broken(
+    rule: Callable[..., Any], breaking: Callable[[policy.Template], object], finding: str
+) -> None:
+    """A rule that would let the very thing pass that it is named for."""
+    template = copy.deepcopy(CORE)
+    breaking(template)
+    assert any(finding in found for found in rule(template)), list(rule(template))
+
+
+def test_every_rule_has_a_broken_template() -> None:
+    """A new rule that nobody has seen fail."""
+    assert {rule for rule, *_ in BROKEN} == set(policy.RULES)
+
+
+def test_only_the_lakes_key_is_accepted() -> None:
+    """Objects that a copy of the data's key cannot read, or that another key's owner can."""
+    other = _statement(CORE, "LakeBucketPolicy", "NoOtherKey")
+    header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    assert other["Effect"] == "Deny"
+    assert other["Condition"]["StringNotEquals"][header] == {"Fn::GetAtt": ["Key", "Arn"]}
+    # StringNotEquals is true of an absent header: without Null, every plain upload is refused.
+    assert other["Condition"]["Null"] == {header: "false"}
+
+
+def _outputs() -> dict[str, str]:
+    descriptions = [output["Description"] for output in CORE["Outputs"].values()]
+    return {name: "value" for name in descriptions if name.startswith("MLOPS_")}
+
+
+@pytest.fixture
+def in_aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("MLOPS_ENV", "aws")
+    for name, value in _outputs().items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("in_aws")
+def test_outputs_are_all_that_the_settings_need() -> None:
+    """A stack whose outputs leave a setting to be found out about deep inside a call to AWS."""
+    assert Settings.load().bucket == "value"
+
+
+@pytest.mark.parametrize("name", sorted(_outputs()))
+def test_each_output_is_needed(in_aws: pytest.MonkeyPatch, name: str) -> None:
+    """Settings that are not looked at would let the test above pass for nothing."""
+    in_aws.delenv(name)
+    with pytest.raises(SettingsError, match=name):
+        Settings.load()

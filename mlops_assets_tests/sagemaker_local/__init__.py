@@ -1,0 +1,1 @@
+"""Tests of the local SageMaker API, through boto3 and real processes."""
