@@ -3,9 +3,14 @@
 Belongs here: starting it. Does not belong here: SageMaker, which this project serves itself.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
+from moto.core.responses import ActionResult
+from moto.glue.exceptions import GlueClientError
+from moto.glue.responses import GlueResponse
 from moto.server import ThreadedMotoServer
 
 REGION = "us-east-1"
@@ -16,12 +21,36 @@ KEY = "testing"
 def aws_server() -> Iterator[str]:
     """The URL of a fresh AWS (S3, Glue, Logs, …) that is gone afterwards."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    with patch.object(GlueResponse, "update_table", _update_if_version_matches):
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            yield f"http://{host}:{port}"
+        finally:
+            server.stop()
+
+
+_update_table = GlueResponse.update_table
+_one_at_a_time = threading.Lock()
+
+
+def _update_if_version_matches(request: GlueResponse) -> ActionResult:
+    """Glue's optimistic lock, which moto 5.2 leaves out: it ignores ``VersionId``.
+
+    AWS answers ConcurrentModificationException if the table is no longer at that version.
+    """
+    expected = request.parameters.get("VersionId")
+    with _one_at_a_time:
+        database, name = (
+            request.parameters["DatabaseName"],
+            request.parameters["TableInput"]["Name"],
+        )
+        current = request.glue_backend.get_table(database, name).as_dict()["VersionId"]
+        if expected is not None and str(expected) != current:
+            raise GlueClientError(
+                "ConcurrentModificationException", f"{name} is at version {current}, not {expected}"
+            )
+        return _update_table(request)
 
 
 def environment(url: str) -> dict[str, str]:

@@ -167,7 +167,7 @@ def _failures(
         if other is not None:
             values = [f"row {at}" for at in other]
         elif column in frame.columns:
-            values = [_text(value) for value in frame[column].iloc[rows].astype(object)]
+            values = _texts(frame[column].iloc[rows])
         else:
             values = [""] * len(rows)
         parts.append(pd.DataFrame({"row": rows, "column": column, "rule": rule, "value": values}))
@@ -179,6 +179,12 @@ def _failures(
         .astype(dtypes)
         .sort_values("row", kind="stable", ignore_index=True)
     )
+
+
+def _texts(values: pd.Series) -> list[str]:
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufb":
+        return values.to_numpy().astype("U").tolist()
+    return [_text(value) for value in values.astype(object)]
 
 
 def _text(value: object) -> str:

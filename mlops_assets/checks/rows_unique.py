@@ -28,9 +28,13 @@ def duplicates(
     """
     keys = frame[list(key)] if len(candidates) == len(frame) else frame[list(key)].iloc[candidates]
     keys = _comparable(keys)
-    if not keys.duplicated().any():
+    later = keys.duplicated().to_numpy()
+    if not later.any():
         return
-    shared = keys.duplicated(keep=False).to_numpy()
+    if len(key) == 1:  # looking a few values up is cheaper than hashing all of them again
+        shared = keys[key[0]].isin(keys.loc[later, key[0]]).to_numpy()
+    else:
+        shared = keys.duplicated(keep=False).to_numpy()
     rows = candidates[shared]
     group = keys[shared].groupby(list(key), sort=False, dropna=False).ngroup().to_numpy()
     whole = _comparable(frame.iloc[rows], exact=True)

@@ -6,8 +6,8 @@ are run (`runs`) or what they do (`assets`).
 
 import json
 import time
+from pathlib import Path
 
-from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.table import Table
 
@@ -32,8 +32,8 @@ def run(name: str, partition: str | None) -> None:
     as_of = partition or available[min(_DEFAULT_HISTORY, len(available) - 1)]
     if as_of not in available:
         raise CommandError(f"--partition {as_of}: the source has {', '.join(available)}")
-    console.print(Rule(f"[bold]{name}[/]: {pipeline.description}", align="left"))
-    console.print(f"{pipeline.source.describe()}. Everything is kept in {world.settings.home}\n")
+    console.print(f"[bold cyan]{name}[/]  {pipeline.description}", soft_wrap=True)
+    console.print(f"[dim]{pipeline.source.describe().rstrip('.')}. Kept in {world.settings.home}[/]\n")
     for each in [*training_window(available, as_of, pipeline.split.window), as_of]:
         _bring(world, pipeline, DATA_STATIONS, each)
     _bring(world, pipeline, MODEL_STATIONS, as_of)
@@ -54,19 +54,31 @@ def closing(world: World, pipeline: MLPipeline, as_of: str, seconds: float) -> N
     """The page that a newcomer reads first."""
     evaluation = world.store.load(EvaluationRecord, pipeline.name, "evaluation", as_of)
     registration = world.store.load(RegistrationRecord, pipeline.name, "registered_model", as_of)
-    console.print()
-    console.print(Rule(f"[bold]Held-out quality as of {as_of}[/], {evaluation.rows:,} rows", align="left"))
+    _heading(f"Held-out quality as of {as_of}", f"{evaluation.rows:,} rows")
     console.print(_metrics(evaluation))
     prediction = predict(world, pipeline, as_of, _ROW)
-    console.print(Rule("[bold]One prediction[/] of the live endpoint", align="left"))
+    _heading("One prediction", f"row {_ROW} of {pipeline.name}/features, asked of the endpoint")
     show(pipeline, prediction)
-    console.print(Rule(f"[bold]Ask it yourself[/]: {prediction.url}", align="left"))
-    console.print(Syntax(_curl(prediction), "bash", background_color="default", word_wrap=True))
-    console.print()
-    console.print(Syntax(_boto3(pipeline, prediction), "python", background_color="default", word_wrap=True))
-    console.print(Rule("[bold]What next[/]", align="left"))
-    console.print(_next(pipeline, as_of, registration))
+    request = _save_request(world, pipeline, prediction)
+    _heading("Ask it yourself", f"the row is in {request}")
+    _code(_curl(prediction, request), "bash")
+    _code(_boto3(pipeline, prediction, request), "python")
+    _heading("What next", "")
+    for command, what in _next(pipeline, as_of, registration):
+        console.print(f"[bold]{command}[/]", soft_wrap=True)
+        console.print(f"    {what}")
     console.print(f"\nDone in {seconds:.0f} s.")
+
+
+def _heading(title: str, note: str) -> None:
+    console.print(f"\n[bold cyan]{title}[/]  [dim]{note}[/]", soft_wrap=True)
+
+
+def _code(text: str, language: str) -> None:
+    # Unwrapped and without padding: what is copied must run.
+    for line in Syntax(text, language, background_color="default").highlight(text).split():
+        console.print(line, soft_wrap=True)
+    console.print()
 
 
 def _metrics(evaluation: EvaluationRecord) -> Table:
@@ -79,29 +91,40 @@ def _metrics(evaluation: EvaluationRecord) -> Table:
     return table
 
 
-def _curl(prediction: Prediction) -> str:
-    body = json.dumps({"instances": [prediction.row]})
-    return f"curl -s {prediction.url} -H 'content-type: application/json' \\\n  -d '{body}'"
+def _save_request(world: World, pipeline: MLPipeline, prediction: Prediction) -> Path:
+    """The request's body as a file: a row of features is too long for a line."""
+    path = world.settings.home / "requests" / f"{pipeline.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"instances": [prediction.row]}, indent=1))
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _boto3(pipeline: MLPipeline, prediction: Prediction) -> str:
+def _curl(prediction: Prediction, request: Path) -> str:
+    return f"curl -s {prediction.url} -H 'content-type: application/json' -d @{request}"
+
+
+def _boto3(pipeline: MLPipeline, prediction: Prediction, request: Path) -> str:
     base = prediction.url.split("/endpoints/")[0]
-    return f"""import boto3, json
+    return f"""import boto3
 runtime = boto3.client("sagemaker-runtime", endpoint_url="{base}", region_name="us-east-1",
                        aws_access_key_id="local", aws_secret_access_key="local")
-row = {prediction.row}
 reply = runtime.invoke_endpoint(EndpointName="{pipeline.slug}", ContentType="application/json",
-                                Body=json.dumps({{"instances": [row]}}))
+                                Body=open("{request}", "rb"))
 print(reply["Body"].read())"""
 
 
-def _next(pipeline: MLPipeline, as_of: str, registration: RegistrationRecord) -> Table:
+def _next(
+    pipeline: MLPipeline, as_of: str, registration: RegistrationRecord
+) -> list[tuple[str, str]]:
     mlops = program()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("make ui", "the asset graph, its checks, plots and runs in Dagster's UI")
-    table.add_row(f"{mlops} invoke {pipeline.name} --partition {as_of} --row 8", "another row")
-    table.add_row(f"{mlops} reproduce {registration.package_arn}", "train again, compare bytes")
-    table.add_row(f"{mlops} status", "what is running: endpoints, jobs, packages")
-    table.add_row(f"{mlops} down", "stop the local SageMaker API and its endpoints")
-    table.add_row("docs/tutorial.md", "your own pipeline, in ten minutes")
-    return table
+    return [
+        ("make ui", "the asset graph with its checks, plots and runs, in Dagster's UI"),
+        (f"{mlops} invoke {pipeline.name} --partition {as_of} --row 8", "ask about another row"),
+        (
+            f"{mlops} reproduce {registration.package_arn}",
+            "train this model again from what was recorded, and compare the bytes",
+        ),
+        (f"{mlops} status", "what is running and stored: endpoints, jobs, packages"),
+        (f"{mlops} down", "stop the local SageMaker API with its endpoints; nothing is lost"),
+        ("docs/tutorial.md", "your own pipeline, in ten minutes"),
+    ]

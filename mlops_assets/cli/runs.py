@@ -12,13 +12,16 @@ import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from mlops_assets.assets.records import EvaluationRecord
+from mlops_assets.assets.records import EvaluationRecord, ModelRecord
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import RecordNotFound
 
 
-def stale_stations(world: World, pipeline: MLPipeline, stations: Sequence[str], partition: str) -> list[str]:
+def stale_stations(
+    world: World, pipeline: MLPipeline, stations: Sequence[str], partition: str
+) -> list[str]:
     """The stations that must run for a partition: never run, or something before them changed.
 
     From the first stale one on, all are run: what they read is about to change.
@@ -54,6 +57,17 @@ def _source_changed(world: World, pipeline: MLPipeline, station: str, partition:
     return seen.get(partition) != pipeline.source.version(partition)
 
 
+def _champion_stays(world: World, pipeline: MLPipeline, partition: str) -> bool:
+    """Whether the champion was the only gate that the evaluation of this run did not pass."""
+    try:
+        record = world.store.load(EvaluationRecord, pipeline.name, "evaluation", partition)
+        model = world.store.load(ModelRecord, pipeline.name, "model", partition)
+    except RecordNotFound:
+        return False
+    failed = [gate.name for gate in record.gates if not gate.passed]
+    return record.artifact_digest == model.artifact_digest and failed == ["beats_champion"]
+
+
 def _failed_its_gates(world: World, pipeline: MLPipeline, station: str, partition: str) -> bool:
     """A blocking check stops what follows, yet its asset counts as materialized."""
     if station != "evaluation":
@@ -61,8 +75,12 @@ def _failed_its_gates(world: World, pipeline: MLPipeline, station: str, partitio
     return not world.store.load(EvaluationRecord, pipeline.name, station, partition).passed
 
 
-def materialize(world: World, pipeline: MLPipeline, stations: Sequence[str], partition: str) -> None:
+def materialize(
+    world: World, pipeline: MLPipeline, stations: Sequence[str], partition: str
+) -> None:
     """Run stations of one partition in this process, printing a line a step.
+
+    A challenger that does not beat the champion is an outcome, not an error: the champion serves.
 
     Raises:
         CommandError: a step or a blocking check failed; says where to look.
@@ -79,7 +97,11 @@ def materialize(world: World, pipeline: MLPipeline, stations: Sequence[str], par
         run_config={"loggers": {"progress": {}}},
         tags={"pipeline": pipeline.name, "started by": "mlops"},
     )
-    if not result.success:
+    if result.success:
+        return
+    if "evaluation" in stations and _champion_stays(world, pipeline, partition):
+        console.print("  The challenger does not win: the champion stays.")
+    else:
         raise CommandError(
             f"{pipeline.name} stopped at {partition}; the reason stands above. "
             "See the run in Dagster's UI: mlops ui"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Callable
 
@@ -51,6 +52,7 @@ class TrainingJobs:
 
     def recover(self) -> None:
         """After a restart: what ran has failed, what only waited waits again."""
+        shutil.rmtree(self._config.home / "jobs", ignore_errors=True)
         for document in sorted(self._store.all(KIND), key=lambda job: job["CreationTime"]):
             name = document["TrainingJobName"]
             if document["TrainingJobStatus"] not in ("InProgress", "Stopping"):

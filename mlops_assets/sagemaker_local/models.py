@@ -15,7 +15,7 @@ from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.errors import invalid, missing, over_limit, unsupported
 from mlops_assets.sagemaker_local.hosting import FleetSpec, VariantSpec
 from mlops_assets.sagemaker_local.images import Images
-from mlops_assets.sagemaker_local.packages import ModelPackages, model_data_url
+from mlops_assets.sagemaker_local.packages import ModelPackages, model_data_url, must_exist
 from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
 
@@ -66,7 +66,7 @@ class Models:
             raise missing(_NOUNS[kind], self._config.arn(kind, name))
         return document
 
-    def create_model(self, request: Document) -> Document:
+    async def create_model(self, request: Document) -> Document:
         containers = [*request.get("Containers", [])]
         if "PrimaryContainer" in request:
             containers.append(request["PrimaryContainer"])
@@ -74,8 +74,7 @@ class Models:
             raise unsupported(f"a model of {len(containers)} containers", "give PrimaryContainer")
         image, url, _ = self._container(containers[0])
         self._images.command(image, "serve")
-        if url is not None and not self._objects.exists(url):
-            raise invalid(f"Could not find model data at {url}.")
+        await must_exist(self._objects, url)
         arn = self._create(MODEL, request["ModelName"], request, {"Container": containers[0]})
         return {"ModelArn": arn}
 

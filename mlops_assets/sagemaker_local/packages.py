@@ -6,6 +6,7 @@ a package's lineage means (the platform's registry), running a package (models.p
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -35,6 +36,12 @@ def model_data_url(container: Document) -> str | None:
             raise unsupported("uncompressed model data", "use CompressionType Gzip, S3Object")
         url = source["S3Uri"]
     return None if url is None else s3_uri("ModelDataUrl", url)
+
+
+async def must_exist(objects: Objects, url: str | None) -> None:
+    """ValidationException unless the model's archive is there (None: the image needs none)."""
+    if url is not None and not await asyncio.to_thread(objects.exists, url):
+        raise invalid(f"Could not find model data at {url}.")
 
 
 class ModelPackages:
@@ -107,11 +114,8 @@ class ModelPackages:
         self._remove(GROUP, group["Name"], group["Arn"])
         return {}
 
-    def create(self, request: Document) -> Document:
+    async def create(self, request: Document) -> Document:
         """ClientToken makes a repeated request return the first one's package."""
-        token = request.get("ClientToken")
-        if token is not None and (known := self._by_token(token)) is not None:
-            return {"ModelPackageArn": known["Arn"]}
         if ("ModelPackageName" in request) == ("ModelPackageGroupName" in request):
             raise invalid("Give either ModelPackageName or ModelPackageGroupName, not both")
         if "InferenceSpecification" not in request:
@@ -119,9 +123,10 @@ class ModelPackages:
         containers = request["InferenceSpecification"]["Containers"]
         if len(containers) != 1:
             raise unsupported(f"a model package of {len(containers)} containers", "give one")
-        url = model_data_url(containers[0])
-        if url is not None and not self._objects.exists(url):
-            raise invalid(f"Could not find model data at {url}.")
+        await must_exist(self._objects, model_data_url(containers[0]))
+        token = request.get("ClientToken")
+        if token is not None and (known := self._by_token(token)) is not None:
+            return {"ModelPackageArn": known["Arn"]}
         given_tags, now = tags.from_request(request), time.time()
         document = {name: value for name, value in request.items() if name != "Tags"} | {
             "ModelPackageStatus": "Completed",

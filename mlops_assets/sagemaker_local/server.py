@@ -29,7 +29,7 @@ from mlops_assets.sagemaker_local.logs import Logs
 from mlops_assets.sagemaker_local.models import Models
 from mlops_assets.sagemaker_local.packages import ModelPackages
 from mlops_assets.sagemaker_local.processes import mounts_allowed
-from mlops_assets.sagemaker_local.protocol import Api, service_model
+from mlops_assets.sagemaker_local.protocol import SERVICES, Api, service_model
 from mlops_assets.sagemaker_local.runtime import Runtime
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.tags import Tags
@@ -99,11 +99,12 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(config: Config, on_ready: Callable[[str], None]) -> None:
-    with socket.socket() as listener:
+    # With the protocol named, asyncio switches Nagle's algorithm off: replies would take 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, config.port))
         url = f"http://{HOST}:{listener.getsockname()[1]}"
-        loading = asyncio.to_thread(service_model, "sagemaker")
+        loading = asyncio.to_thread(lambda: [service_model(name) for name in SERVICES.values()])
         mounts, _ = await asyncio.gather(mounts_allowed(), loading)
         backend = Backend(config, mounts)
         health: dict[str, Any] = {"status": "ok", "pid": os.getpid(), "home": str(config.home)}

@@ -165,6 +165,19 @@ def test_twins_with_nulls_are_equal_and_signed_zeros_are_not():
     assert zeros.accepted.tolist() == [False, False]
 
 
+def test_missing_keys_clash_as_they_do_in_pandera():
+    class Tagged(pa.DataFrameModel):
+        tag: str = pa.Field(nullable=True, unique=True)
+        x: float = pa.Field(nullable=True, unique=True)
+
+    frame = pd.DataFrame({"tag": ["a", None, None, "b"], "x": [np.nan, 1.0, 2.0, np.nan]})
+    report = check_rows(frame.astype({"tag": "str"}), Tagged)
+    assert report.failures.groupby("column")["row"].agg(list).to_dict() == {
+        "tag": [1, 2],
+        "x": [0, 3],
+    }
+
+
 def test_a_duplicate_index_costs_no_valid_row_as_it_does_in_pandera():
     """pandera's drop_invalid_rows drops by label: one bad row takes all of its label along."""
 

@@ -63,14 +63,14 @@ def write_csv(directory: Path) -> Path:
     return directory / "patients.csv"
 
 
-def declare(directory: Path, *, name: str = "diabetes") -> MLPipeline:
-    """The pipeline over the CSV files in a directory."""
+def declare(location: Path | str, *, name: str = "diabetes") -> MLPipeline:
+    """The pipeline over the CSV files in a directory or below an ``s3://`` prefix."""
     return MLPipeline(
         name=name,
         description="How far will the disease progress in a year?",
         owners=("team:tests",),
         partitions=Partitions(kind="static"),
-        source=FileSource(str(directory), "*.csv"),
+        source=FileSource(str(location), "*.csv"),
         raw_schema=RawPatients,
         feature_schema=PatientFeatures,
         clean=clean,

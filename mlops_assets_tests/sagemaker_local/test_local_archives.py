@@ -56,7 +56,7 @@ def test_links_are_not_packed(tmp_path):
     "bad",
     [
         member("../outside"),
-        member("/tmp/outside"),
+        member("/outside"),
         member("a/../../outside"),
         member("link", tarfile.SYMTYPE, "/etc"),
         member("hard", tarfile.LNKTYPE, "/etc/hostname"),
@@ -68,7 +68,7 @@ def test_links_are_not_packed(tmp_path):
 def test_members_that_reach_outside_are_refused(tmp_path, bad):
     """An archive from elsewhere is not trusted."""
     archive = written(tmp_path / "bad.tar.gz", bad)
-    with pytest.raises(ArchiveError, match="bad.tar.gz"):
+    with pytest.raises(ArchiveError, match=r"bad\.tar\.gz"):
         unpack(archive, tmp_path / "folder" / "out")
     assert not any((tmp_path / "folder").rglob("outside"))
 
@@ -93,7 +93,7 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
 def test_what_is_no_archive_is_said_to_be_none(tmp_path, damage):
     """Fault matrix 21: a truncated artifact."""
     (tmp_path / "torn.tar.gz").write_bytes(damage)
-    with pytest.raises(ArchiveError, match="not a readable tar.gz"):
+    with pytest.raises(ArchiveError, match="not a readable"):
         unpack(tmp_path / "torn.tar.gz", tmp_path / "out")
 
 
@@ -101,5 +101,5 @@ def test_a_torn_archive_is_refused(tmp_path):
     """An upload that broke off in the middle."""
     archive = written(tmp_path / "torn.tar.gz", member("a"), content=os.urandom(100_000))
     archive.write_bytes(archive.read_bytes()[:50_000])
-    with pytest.raises(ArchiveError, match="not a readable tar.gz"):
+    with pytest.raises(ArchiveError, match="not a readable"):
         unpack(archive, tmp_path / "out")

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from mlops_assets.sagemaker_local import lifecycle, supervisor
 from mlops_assets.sagemaker_local.store import read_ledger
-from mlops_assets_tests.sagemaker_local.api import LocalApi, alive, eventually
+from mlops_assets_tests.sagemaker_local.api import alive, eventually
 
 pytestmark = pytest.mark.integration
 

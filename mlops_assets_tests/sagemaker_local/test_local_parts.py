@@ -37,7 +37,7 @@ def test_arguments_below_opt_ml_move_with_it():
 def test_a_broken_images_file_is_named(tmp_path):
     """A comma too many in images.json."""
     (tmp_path / "images.json").write_text("{,}")
-    with pytest.raises(ApiError, match="images.json"):
+    with pytest.raises(ApiError, match=r"images\.json"):
         Images(Config(tmp_path, "s3")).command("plain", "serve")
 
 

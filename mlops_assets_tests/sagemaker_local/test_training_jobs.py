@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -71,6 +73,46 @@ def test_a_job_finds_what_the_container_contract_promises(api: LocalApi):
     assert seen["env"]["MINE"] == "yes"
     assert seen["env"]["TRAINING_JOB_NAME"] == "contract"
     assert seen["env"]["TRAINING_JOB_ARN"].endswith(":training-job/contract")
+
+
+def test_where_nothing_can_be_mounted_opt_ml_is_moved(new_api, tmp_path):
+    """macOS, and Linux without user namespaces: jobs run there, too, at SAGEMAKER_BASE_DIR."""
+    unmounted = tmp_path / "unmounted.py"
+    unmounted.write_text("""
+import sys
+from mlops_assets.sagemaker_local import __main__, server
+async def no():
+    return False
+server.mounts_allowed = no
+sys.exit(__main__.main())
+""")
+    api = new_api(program=(str(unmounted),))
+    script = """
+import os
+base = os.environ["SAGEMAKER_BASE_DIR"]
+print(base)
+open(base + "/model/model.txt", "w").write("moved")
+"""
+    job = api.train("moved", script)
+    assert api.lines("moved") == [str(api.home / "jobs" / "moved" / "ml")]
+    url = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert members(api, url) == {"model.txt": b"moved"}
+    api.model("moved", "moved")
+    api.deploy("moved", "moved")
+    assert api.invoke("moved") == "moved:1"
+
+
+def test_the_machines_own_opt_ml_is_not_touched(api: LocalApi):
+    """Two jobs at once must not write into one /opt/ml, nor leave one on the machine."""
+    before = Path("/opt/ml").exists()
+    script = "import os, time; print(sorted(os.listdir('/opt'))); time.sleep(0.5)"
+    for name in ("left", "right"):
+        api.sm.create_training_job(**api.request(name, script))
+    for name in ("left", "right"):
+        assert api.wait(name)["TrainingJobStatus"] == "Completed"
+    outside = {path.name for path in Path("/opt").iterdir()}
+    assert set(ast.literal_eval(api.lines("left")[0])) == outside | {"ml"}
+    assert Path("/opt/ml").exists() == before
 
 
 def test_the_servers_environment_stays_with_the_server(new_api, monkeypatch):

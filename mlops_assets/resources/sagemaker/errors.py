@@ -18,7 +18,6 @@ _TRANSIENT_CODES = frozenset(
     {
         "InternalFailure",
         "InternalServerError",
-        "LimitExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestTimeout",

@@ -15,6 +15,18 @@ from mlops_assets.resources.sagemaker.names import name_of, request_digest, slug
 from mlops_assets.resources.sagemaker.requests import Placement
 
 
+def model_request(slug: str, container: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
+    """``CreateModel``'s parameters, named by what they ask for."""
+    request = {
+        "PrimaryContainer": dict(container),
+        "ExecutionRoleArn": placement.role_arn,
+        "EnableNetworkIsolation": placement.network_isolation,
+        **placement.vpc(),
+    }
+    name = name_of(slugify(slug), request_digest(request, without=()))
+    return {"ModelName": name, **request, "Tags": tag_list(placement.tags)}
+
+
 def ensure_model(
     client: Any, slug: str, container: Mapping[str, Any], placement: Placement | None = None
 ) -> str:
@@ -24,19 +36,11 @@ def ensure_model(
         container: PrimaryContainer: ``{"ModelPackageName": arn}`` for a registered model, or
             ``{"Image", "ModelDataUrl", "Environment"}``.
     """
-    placement = placement or Placement()
-    request = {
-        "PrimaryContainer": dict(container),
-        "ExecutionRoleArn": placement.role_arn,
-        "EnableNetworkIsolation": placement.network_isolation,
-        **placement.vpc(),
-    }
-    name = name_of(slugify(slug), request_digest(request, without=()))
+    request = model_request(slug, container, placement or Placement())
+    name = str(request["ModelName"])
     ensure(
         describe=lambda: client.describe_model(ModelName=name),
-        create=lambda: client.create_model(
-            ModelName=name, Tags=tag_list(placement.tags), **request
-        ),
+        create=lambda: client.create_model(**request),
     )
     return name
 

@@ -1,11 +1,12 @@
 """Features of flights: what was known two hours before, no more, however it is asked."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlops_assets.ml.point_in_time import Features, differences, recompute
-from mlops_assets.pipelines.flight_delays import features as module
 from mlops_assets.pipelines.flight_delays.clean import KNOWN_AT
 from mlops_assets.pipelines.flight_delays.features import HORIZON, LOOKBACK, features
 
@@ -61,6 +62,8 @@ def test_a_flight_in_its_own_window_is_caught(
     february: pd.DataFrame, history: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`event_time <= t` with the flight itself gives an AUC of .859."""
+    # By name: the package's own attribute `features` is the function.
+    module = importlib.import_module("mlops_assets.pipelines.flight_delays.features")
     monkeypatch.setattr(module, "HORIZON", pd.Timedelta(hours=-1))
     assert "dep_delay_all_1h" in leaks(features, february, history)
 
@@ -199,7 +202,7 @@ def test_arrivals_count_from_when_they_landed(january: pd.DataFrame) -> None:
     ("changes", "expected"),
     [
         ({"dep_delay": 40, "arr_delay": 35}, {"leg_arr_delay": 35, "leg_slack": 420 - 150 - 185}),
-        ({"dep_delay": 40, "arr_delay": 200}, {"leg_dep_delay": 40, "leg_slack": 420 - 150 - 340}),
+        ({"dep_delay": 40, "arr_delay": 200}, {"leg_dep_delay": 40, "leg_slack": 420 - 150 - 300}),
         ({}, {"leg_wait": 300, "leg_slack": 420 - 300 - 300}),
     ],
 )

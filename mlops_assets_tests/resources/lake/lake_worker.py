@@ -1,13 +1,11 @@
-"""A process that writes to a lake, started, stopped and killed by test_lake_faults.py.
+"""What the writing processes of test_lake_faults.py do.
 
-Run: python -m mlops_assets_tests.resources.lake.lake_worker CATALOG_JSON MODE TABLE PARTITION ID.
-Prints "ready" and waits for a line on standard input, so that many start at once.
+Each waits for ``go``, so that many start at the same moment, then writes to the lake.
 """
 
-import json
 import os
 import signal
-import sys
+from multiprocessing.synchronize import Event
 
 import pandas as pd
 
@@ -19,37 +17,38 @@ def frame(writer: int, rows: int = 500) -> pd.DataFrame:
     return pd.DataFrame({"writer": [writer] * rows, "n": range(rows)})
 
 
-def main() -> None:
-    catalog, mode, table, partition, writer = sys.argv[1:]
-    number = int(writer)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    lake = Lake.open(json.loads(catalog))
-    if mode == "once":
-        lake.write(table, partition, frame(number))
-    elif mode == "own_column":
-        lake.write(table, partition, frame(number).assign(**{f"column_{number}": 1.5}))
-    elif mode == "forever":
-        while True:
-            number += 1
-            lake.write(table, partition, frame(number))
-    elif mode == "stop_before_commit":
-        from pyiceberg.table import Transaction
-
-        commit = Transaction.commit_transaction
-
-        def stopping(transaction: Transaction) -> object:
-            if not stopped:
-                stopped.append(True)
-                print("stopping", flush=True)
-                os.kill(os.getpid(), signal.SIGSTOP)
-            return commit(transaction)
-
-        stopped: list[bool] = []
-        Transaction.commit_transaction = stopping  # type: ignore[method-assign, assignment]
-        lake.write(table, partition, frame(number))
-    print("done", flush=True)
+def once(go: Event, catalog: dict[str, str], table: str, partition: str, writer: int) -> None:
+    go.wait()
+    Lake.open(catalog).write(table, partition, frame(writer))
 
 
-if __name__ == "__main__":
-    main()
+def own_column(go: Event, catalog: dict[str, str], table: str, partition: str, writer: int) -> None:
+    go.wait()
+    rows = frame(writer).assign(**{f"column_{writer}": 1.5})
+    Lake.open(catalog).write(table, partition, rows)
+
+
+def forever(go: Event, catalog: dict[str, str], table: str, partition: str, writer: int) -> None:
+    go.wait()
+    lake = Lake.open(catalog)
+    while True:
+        writer += 1
+        lake.write(table, partition, frame(writer))
+
+
+def stop_before_commit(
+    go: Event, catalog: dict[str, str], table: str, partition: str, writer: int
+) -> None:
+    """Stop (as by SIGSTOP from outside) once, when all but the commit itself is done."""
+    from pyiceberg.table import Transaction
+
+    commit, stopped = Transaction.commit_transaction, list[bool]()
+
+    def stopping(transaction: Transaction) -> object:
+        if not stopped:
+            stopped.append(True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return commit(transaction)
+
+    Transaction.commit_transaction = stopping  # type: ignore[method-assign, assignment]
+    once(go, catalog, table, partition, writer)

@@ -3,13 +3,11 @@
 The fault matrix's rows 8, 9, 10, 13 and 33: nothing lost, nothing doubled, nothing half-visible.
 """
 
-import json
+import multiprocessing
 import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,57 +16,56 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 
 from mlops_assets.resources.lake.core import Lake
-from mlops_assets_tests.resources.lake.lake_worker import frame
+from mlops_assets_tests.resources.lake import lake_worker
+from mlops_assets_tests.resources.lake.lake_worker import (
+    forever,
+    frame,
+    once,
+    own_column,
+    stop_before_commit,
+)
 
 WRITERS = 6
 pytestmark = pytest.mark.integration
 
 
-def start(
-    catalog: dict[str, str], mode: str, table: str, partition: str, writer: int, **popen: Any
-) -> subprocess.Popen[str]:
-    worker = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mlops_assets_tests.resources.lake.lake_worker",
-            *(json.dumps(catalog), mode, table, partition, str(writer)),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **popen,
-    )
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    return worker
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([lake_worker.__name__])
 
 
-def go(worker: subprocess.Popen[str]) -> None:
-    assert worker.stdin is not None
-    worker.stdin.write("\n")
-    worker.stdin.flush()
+def start(work: Callable[..., None], *arguments: Any) -> tuple[Any, Any]:
+    """A process that does ``work`` once the event is set: (process, event)."""
+    go = _processes.Event()
+    worker = _processes.Process(target=work, args=(go, *arguments))
+    worker.start()
+    return worker, go
 
 
-def finish(workers: list[subprocess.Popen[str]]) -> None:
-    for worker in workers:
-        _, errors = worker.communicate(timeout=120)
-        assert worker.returncode == 0, errors
-
-
-def race(catalog: dict[str, str], mode: str, table: str, partition: Callable[[int], str]) -> None:
+def race(
+    work: Callable[..., None],
+    catalog: dict[str, str],
+    table: str,
+    partition: Callable[[int], str],
+) -> None:
     """Writers 1 … WRITERS at the same moment, on a table that does not exist yet."""
-    workers = [start(catalog, mode, table, partition(i), i) for i in range(1, WRITERS + 1)]
+    go = _processes.Event()
+    workers = [
+        _processes.Process(target=work, args=(go, catalog, table, partition(writer), writer))
+        for writer in range(1, WRITERS + 1)
+    ]
     for worker in workers:
-        go(worker)
-    finish(workers)
+        worker.start()
+    go.set()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * WRITERS
 
 
 def live_files(lake: Lake, table: str) -> Counter[str]:
@@ -79,7 +76,7 @@ def live_files(lake: Lake, table: str) -> Counter[str]:
 
 def test_writers_of_different_partitions_all_get_in(catalog: dict[str, str], table: str) -> None:
     """pyiceberg alone gives up after four conflicts; creating the table is a race as well."""
-    race(catalog, "once", table, lambda writer: f"p{writer}")
+    race(once, catalog, table, lambda writer: f"p{writer}")
     lake = Lake.open(catalog)
     assert live_files(lake, table) == {f"p{writer}": 1 for writer in range(1, WRITERS + 1)}
     for writer in range(1, WRITERS + 1):
@@ -90,7 +87,7 @@ def test_writers_of_one_partition_leave_exactly_one_version(
     catalog: dict[str, str], table: str
 ) -> None:
     """Fault 8: two appends would double the rows, two deletes would lose them."""
-    race(catalog, "once", table, lambda _: "all")
+    race(once, catalog, table, lambda _: "all")
     lake = Lake.open(catalog)
     assert live_files(lake, table) == {"all": 1}
     (winner,) = lake.read(table)["writer"].unique()
@@ -105,8 +102,8 @@ def test_writers_of_one_partition_leave_exactly_one_version(
 def test_writers_who_each_bring_a_column_do_not_mix_them_up(
     local_catalog: dict[str, str], table: str
 ) -> None:
-    """Two writers give their new columns the same field id: one's numbers under the other's name."""
-    race(local_catalog, "own_column", table, lambda writer: f"p{writer}")
+    """Two writers give their new columns one field id: numbers under the other's name."""
+    race(own_column, local_catalog, table, lambda writer: f"p{writer}")
     rows = Lake.open(local_catalog).read(table)
     for writer in range(1, WRITERS + 1):
         own = rows.loc[rows["writer"] == writer, f"column_{writer}"]
@@ -123,11 +120,11 @@ def test_a_killed_writer_leaves_the_old_version_and_no_lock(
     moments = random.Random(seed)
     local_lake.write(table, "other", frame(0))
     for round_ in range(6):
-        worker = start(local_catalog, "forever", table, "all", 1000 * round_)
-        go(worker)
-        time.sleep(moments.uniform(0.6, 1.2))
+        worker, go = start(forever, local_catalog, table, "all", 1000 * round_)
+        go.set()
+        time.sleep(moments.uniform(0.1, 1.0))
         worker.kill()
-        worker.communicate()
+        worker.join()
         if "all" in local_lake.partitions(table):
             (writer,) = local_lake.read(table, ["all"])["writer"].unique()
             assert_frame_equal(local_lake.read(table, ["all"]), frame(writer))
@@ -144,15 +141,15 @@ def test_a_writer_that_wakes_late_takes_its_turn(
     local_catalog: dict[str, str], local_lake: Lake, table: str
 ) -> None:
     """Fault 9: stopped just before its commit, it wakes after another wrote the partition."""
-    worker = start(local_catalog, "stop_before_commit", table, "all", 1)
-    go(worker)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "stopping\n"
-    os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+    worker, go = start(stop_before_commit, local_catalog, table, "all", 1)
+    go.set()
+    while psutil.Process(worker.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
     second = local_lake.write(table, "all", frame(2))
     local_lake.write(table, "other", frame(3))
-    worker.send_signal(signal.SIGCONT)
-    finish([worker])
+    os.kill(worker.pid, signal.SIGCONT)
+    worker.join(60)
+    assert worker.exitcode == 0
     assert live_files(local_lake, table) == {"all": 1, "other": 1}
     assert_frame_equal(local_lake.read(table, ["all"]), frame(1))
     assert_frame_equal(local_lake.read(table, ["all"], snapshot_id=second.snapshot_id), frame(2))

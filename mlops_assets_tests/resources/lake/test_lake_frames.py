@@ -76,7 +76,7 @@ def test_the_digest_does_not_see_what_lies_under_a_missing_value() -> None:
 
 
 def test_the_digest_sees_everything_else() -> None:
-    """Each pair once collided in some digest: moved borders, swapped columns, null against value."""
+    """Moved borders, swapped columns, missing against empty: what naive digests confuse."""
     different = [
         pd.DataFrame({"a": ["ab", "c"]}),
         pd.DataFrame({"a": ["a", "bc"]}),

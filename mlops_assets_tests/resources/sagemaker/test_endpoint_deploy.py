@@ -1,8 +1,11 @@
 """Endpoints on the local SageMaker API: deployed once, and never believed without looking."""
 
+import dataclasses
 import gzip
 import io
 import json
+import signal
+import subprocess
 import sys
 import tarfile
 import threading
@@ -22,7 +25,8 @@ from mlops_assets.resources.sagemaker.endpoints import (
     smoke,
 )
 from mlops_assets.resources.sagemaker.requests import Placement
-from mlops_assets_tests.resources.sagemaker.conftest import Lab
+from mlops_assets_tests.resources.sagemaker.conftest import Lab, python_environment
+from mlops_assets_tests.resources.sagemaker.test_sagemaker_requests import AWS
 
 pytestmark = pytest.mark.integration
 
@@ -52,11 +56,25 @@ host = os.environ.get("MLOPS_BIND_HOST", "127.0.0.1")
 port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
 http.server.ThreadingHTTPServer((host, port), Handler).serve_forever()
 """
+KILLED_DEPLOYMENT = """
+import os, signal, sys, boto3
+from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
+from mlops_assets.resources.sagemaker.endpoints import deploy
+from mlops_assets.resources.sagemaker.requests import Placement
+url, name, arn, operation = sys.argv[1:]
+client = boto3.client("sagemaker", endpoint_url=url, region_name="us-east-1",
+                      aws_access_key_id="local", aws_secret_access_key="local")
+client.meta.events.register(
+    f"after-call.sagemaker.{operation}", lambda **_: os.kill(os.getpid(), signal.SIGKILL))
+deploy(client, EndpointSpec(name=name, package_arn=arn, placement=Placement(image_uri="tiny:1")))
+"""
 ROWS = [{"distance": 500.0}, {"distance": None}]
 PLACEMENT = Placement(image_uri="tiny:1")
 
 
-def package(lab: Lab, group: str, answer: str, status: Any = "Approved") -> str:
+def package(
+    lab: Lab, group: str, answer: str, status: Any = "Approved", placement: Placement = PLACEMENT
+) -> str:
     """The ARN of a registered model that answers ``answer``."""
     home = Path(str(lab.sagemaker.local_home))
     home.mkdir(exist_ok=True)
@@ -76,7 +94,7 @@ def package(lab: Lab, group: str, answer: str, status: Any = "Approved") -> str:
         model_data_url=uri,
         lineage={"answer": answer},
         status=status,
-        placement=PLACEMENT,
+        placement=placement,
     ).arn
 
 
@@ -100,6 +118,16 @@ def test_a_package_is_served_and_a_second_deployment_changes_nothing(lab: Lab) -
     assert (again.changed, again.config_name) == (False, deployed.config_name)
     after = client.describe_endpoint(EndpointName="first")
     assert after["LastModifiedTime"] == before["LastModifiedTime"]
+
+
+def test_a_placement_in_a_vpc_with_a_key_is_accepted_all_the_way(lab: Lab) -> None:
+    """The requests of MLOPS_ENV=aws, from the registry to an answer."""
+    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tiny"
+    placement = dataclasses.replace(AWS, image_uri=f"{repository}@sha256:{'a' * 64}")
+    arn = package(lab, "in-a-vpc", "0.7", placement=placement)
+    wanted = EndpointSpec(name="in-a-vpc", package_arn=arn, placement=placement)
+    assert deploy(lab.sagemaker.client(), wanted, poll_s=0.1).changed
+    assert answers(lab, "in-a-vpc") == [0.7, 0.7]
 
 
 def test_a_new_version_replaces_the_old_one(lab: Lab) -> None:
@@ -133,6 +161,57 @@ def test_waiting_for_in_service_alone_would_call_a_rollback_a_success(lab: Lab) 
     with pytest.raises(DeploymentFailed):
         deploy(client, spec("waiter", package(lab, "waiter", "ill")), poll_s=0.1)
     client.get_waiter("endpoint_in_service").wait(EndpointName="waiter")
+
+
+def answer_after_update(client: Any, times: int, answer: dict[str, Any]) -> None:
+    """Lay ``answer`` over the next descriptions of the endpoint once an update was accepted."""
+    left: list[int] = []
+    events = client.meta.events
+    events.register("after-call.sagemaker.UpdateEndpoint", lambda **_: left.extend(range(times)))
+
+    def overlay(parsed: dict[str, Any], **_: Any) -> None:
+        if left:
+            left.pop()
+            parsed.update(answer)
+
+    events.register("after-call.sagemaker.DescribeEndpoint", overlay)
+
+
+def test_a_description_that_lags_behind_the_update_is_no_rollback(lab: Lab) -> None:
+    """Guards against calling an update failed because Describe did not show it at once."""
+    client = lab.fresh().client()
+    old = deploy(client, spec("lagging", package(lab, "lagging", "0.1")), poll_s=0.1)
+    stale = {"EndpointStatus": "InService", "EndpointConfigName": old.config_name}
+    answer_after_update(client, times=3, answer=stale)
+    new = deploy(client, spec("lagging", package(lab, "lagging", "0.2")), poll_s=0.1)
+    assert new.changed
+    assert answers(lab, "lagging") == [0.2, 0.2]
+
+
+def test_a_rollback_that_fails_is_said_with_its_reason(lab: Lab) -> None:
+    client = lab.fresh().client()
+    old = deploy(client, spec("stuck", package(lab, "stuck", "0.1")), poll_s=0.1)
+    stuck = {
+        "EndpointStatus": "UpdateRollbackFailed",
+        "EndpointConfigName": old.config_name,
+        "FailureReason": "no capacity for the old fleet",
+    }
+    answer_after_update(client, times=99, answer=stuck)
+    with pytest.raises(DeploymentFailed, match="UpdateRollbackFailed: no capacity for the old"):
+        deploy(client, spec("stuck", package(lab, "stuck", "0.2")), poll_s=0.1)
+
+
+def test_an_update_that_takes_too_long_is_a_failure_that_can_be_waited_for_again(
+    lab: Lab,
+) -> None:
+    client = lab.fresh().client()
+    deploy(client, spec("slow", package(lab, "slow", "0.1")), poll_s=0.1)
+    answer_after_update(client, times=9999, answer={"EndpointStatus": "Updating"})
+    wanted = spec("slow", package(lab, "slow", "0.2"))
+    with pytest.raises(DeploymentFailed, match="still Updating after 1 s"):
+        deploy(client, wanted, poll_s=0.1, timeout_s=1)
+    deploy(lab.sagemaker.client(), wanted, poll_s=0.1)
+    assert answers(lab, "slow") == [0.2, 0.2]
 
 
 def test_an_endpoint_that_never_served_is_made_anew(lab: Lab) -> None:
@@ -176,6 +255,37 @@ def test_a_lost_answer_to_create_or_update_converges(lab: Lab) -> None:
     deploy(client, spec("unheard", package(lab, "unheard", "0.2")), poll_s=0.1)
     assert len(lost) == 4
     assert answers(lab, "unheard") == [0.2, 0.2]
+
+
+@pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"])
+def test_a_deployment_that_was_killed_converges_when_it_is_run_again(
+    lab: Lab, operation: str
+) -> None:
+    """kill -9 right after each effect; the champion serves until its successor does."""
+    name = f"killed-{operation.lower()}"
+    client = lab.sagemaker.client()
+    deploy(client, spec(name, package(lab, name, "0.1")), poll_s=0.1)
+    successor = package(lab, name, "0.2")
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            KILLED_DEPLOYMENT,
+            client.meta.endpoint_url,
+            name,
+            successor,
+            operation,
+        ],
+        env=python_environment(),
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert answers(lab, name) in ([0.1, 0.1], [0.2, 0.2])
+    deploy(client, spec(name, successor), poll_s=0.1)
+    assert answers(lab, name) == [0.2, 0.2]
+    assert serving_package(client, name) == successor
+    configs = client.list_endpoint_configs(NameContains=name)["EndpointConfigs"]
+    assert len(configs) == len(client.list_models(NameContains=name)["Models"]) == 2
 
 
 def test_of_two_promotions_at_once_one_wins_and_both_know(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from mlops_assets.resources.sagemaker.endpoint_spec import (
     config_request,
     update_request,
 )
+from mlops_assets.resources.sagemaker.models import model_request
 from mlops_assets.resources.sagemaker.requests import (
     Placement,
     TrainingSpec,
@@ -180,6 +181,17 @@ def test_hyperparameters_are_strings_that_decode_to_what_they_were() -> None:
 def test_half_a_vpc_is_an_error() -> None:
     with pytest.raises(ValueError, match="MLOPS_SECURITY_GROUPS"):
         Placement(subnets=("subnet-1",))
+
+
+def test_a_model_in_aws_is_always_confined_and_named_by_content() -> None:
+    """Guards against a model server with a network, or outside the VPC."""
+    container = {"ModelPackageName": PACKAGE}
+    model = accepted("CreateModel", model_request("flight_delays", container, AWS))
+    assert model["VpcConfig"]["Subnets"] == list(AWS.subnets)
+    assert model["EnableNetworkIsolation"] is True
+    assert model["ModelName"].startswith("flight-delays-")
+    other = model_request("flight_delays", {"ModelPackageName": PACKAGE[:-1] + "2"}, AWS)
+    assert other["ModelName"] != model["ModelName"]
 
 
 def endpoint(**changes: object) -> EndpointSpec:

@@ -46,9 +46,14 @@ while not pathlib.Path({str(gate)!r}).exists():
 
 
 class Worker:
-    """A process of its own that materializes `model` with a RetryPolicy, as a run worker does."""
+    """A process of its own that materializes `model` with a RetryPolicy, as a run worker does.
 
-    def __init__(self, lab: Lab, name: str, home: Path, dies_at: str | None) -> None:
+    Args:
+        dies_at: the botocore event at which it kills itself.
+        shared: whether its Dagster instance is in ``home``, where others see it.
+    """
+
+    def __init__(self, lab: Lab, name: str, home: Path, dies_at: str | None, shared: bool) -> None:
         script = home / "worker.py"
         home.mkdir()
         script.write_text(f"""
@@ -61,7 +66,8 @@ spec = lab.spec({name!r}, script.read_text().removeprefix(LEAVE_A_MODEL))
 if {dies_at!r}:
     lab.sagemaker.client().meta.events.register(
         {dies_at!r}, lambda **_: os.kill(os.getpid(), signal.SIGKILL))
-with dg.DagsterInstance.get() as instance:
+shared = os.environ.get("DAGSTER_HOME")
+with dg.DagsterInstance.get() if shared else dg.DagsterInstance.ephemeral() as instance:
     train(lab.training(), spec, instance=instance,
           retry_policy=dg.RetryPolicy(max_retries=2))
 """)
@@ -69,7 +75,7 @@ with dg.DagsterInstance.get() as instance:
         with (home / "log").open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(script)],
-                env=python_environment(DAGSTER_HOME=str(home)),
+                env=python_environment(DAGSTER_HOME=str(home) if shared else ""),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -87,8 +93,9 @@ with dg.DagsterInstance.get() as instance:
 def worker(lab: Lab, tmp_path: Path) -> Iterator[Any]:
     workers: list[Worker] = []
 
-    def start(name: str, dies_at: str | None = None) -> Worker:
-        workers.append(Worker(lab, name, tmp_path / f"worker-{len(workers)}", dies_at))
+    def start(name: str, dies_at: str | None = None, shared: bool = False) -> Worker:
+        home = tmp_path / f"worker-{len(workers)}"
+        workers.append(Worker(lab, name, home, dies_at, shared))
         return workers[-1]
 
     yield start
@@ -365,7 +372,7 @@ def test_a_terminated_run_stops_its_job_once_and_is_canceled(
     With a RetryPolicy Dagster would relaunch the interrupted step, and the run end in success.
     """
     lab.spec("terminated", waiting_for(tmp_path / "gate"))
-    started = worker("terminated")
+    started = worker("terminated", shared=True)
     lab.running("terminated")
     with dg.DagsterInstance.from_ref(_ref(started.home)) as instance:
         (run,) = instance.get_runs()
@@ -378,6 +385,34 @@ def test_a_terminated_run_stops_its_job_once_and_is_canceled(
     assert job["TrainingJobStatus"] == "Stopped"
     statuses = [t["Status"] for t in job["SecondaryStatusTransitions"]]
     assert statuses.count("Stopping") == 1
+
+
+def test_an_interruption_that_is_passed_on_makes_dagster_start_a_second_job(
+    lab: Lab, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """The negative control of row 19: the same run, if the client raised what it caught."""
+    gate = tmp_path / "gate"
+    spec = lab.spec("naive", waiting_for(gate))
+    client = lab.training()
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def model(context: dg.AssetExecutionContext):
+        try:
+            return client.run_spec(context=context, spec=spec).get_materialize_result()
+        except dg.Failure:
+            gate.touch()
+            raise dg.DagsterExecutionInterruptedError from None
+
+    def interrupt() -> None:
+        lab.running("naive")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    terminator = threading.Thread(target=interrupt)
+    terminator.start()
+    result = dg.materialize([model], instance=instance, raise_on_error=False)
+    terminator.join()
+    assert result.success
+    assert [job["TrainingJobStatus"] for job in lab.jobs("naive")] == ["Stopped", "Completed"]
 
 
 def _ref(home: Path) -> Any:

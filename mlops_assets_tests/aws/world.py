@@ -1,0 +1,212 @@
+"""AWS on loopback ports, and the environment of a process that runs in it.
+
+Here: moto (S3, Glue, Logs, KMS, STS, IAM), the local SageMaker API as a process of its own whose
+``s3://`` is moto's, the variables that name them, and runs of Dagster as child processes that see
+nothing else. Not here: what must then be so (the tests).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SOURCE = "incoming/diabetes"
+from mlops_assets_tests.aws_server import KEY, REGION, aws_server
+from mlops_assets_tests.diabetes import write_csv
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET = "lake-of-the-tests"
+# One image by its digest, as core.yaml's output names it.
+IMAGE = f"{{account}}.dkr.ecr.{REGION}.amazonaws.com/mlops-assets@sha256:{'ab' * 32}"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+MOTO_SERVICES = ("S3", "GLUE", "LOGS", "STS", "IAM", "KMS")
+OUR_SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME")
+DEADLINE_S = 120  # no test asserts a time: this only ends one that hangs
+
+
+@dataclass(frozen=True)
+class World:
+    """The AWS of the tests: ``endpoints`` are URLs by service, ``settings`` are MLOPS_ variables."""
+
+    root: Path
+    endpoints: Mapping[str, str]
+    settings: Mapping[str, str]
+
+    @property
+    def home(self) -> Path:
+        """Where the local world would be; in this one nothing may be written there."""
+        return self.root / "home"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that a process of the platform sees: nothing of the user's own AWS or settings."""
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLOPS_"))}
+        return {
+            **ours,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
+            "HOME": str(self.root),
+            "DAGSTER_HOME": str(self.root / "dagster"),
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **{f"AWS_ENDPOINT_URL_{name}": url for name, url in self.endpoints.items()},
+            "MLOPS_ENV": "aws",
+            "MLOPS_HOME": str(self.home),
+            **self.settings,
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, as somebody without this project has it."""
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoints[service.upper().replace("-", "_")],
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+        )
+
+    def keys(self, prefix: str) -> dict[str, str]:
+        """{key: ETag} of the bucket's objects below a prefix."""
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(
+            Bucket=BUCKET, Prefix=prefix
+        )
+        return {found["Key"]: found["ETag"] for page in pages for found in page.get("Contents", ())}
+
+    def read(self, key: str) -> bytes:
+        body: bytes = self.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return body
+
+    def materialize(self, select: str) -> Run:
+        """``dagster asset materialize`` of the one partition, in a process of its own."""
+        command = [sys.executable, "-m", "dagster", "asset", "materialize"]
+        command += ["-m", "mlops_assets_tests.aws.location", "--select", select]
+        started = time.perf_counter()
+        done = subprocess.run(
+            [*command, "--partition", "all"],
+            env=self.environment,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_S,
+        )
+        return Run(done.returncode == 0, done.stdout + done.stderr, time.perf_counter() - started)
+
+    def without(self, *variables: str) -> World:
+        return replace(
+            self, settings={k: v for k, v in self.settings.items() if k not in variables}
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what the terminal showed, and the seconds it took, start of Python included."""
+
+    success: bool
+    output: str
+    seconds: float
+
+
+@contextmanager
+def new_world(root: Path) -> Iterator[World]:
+    """A fresh AWS with what deploy/cloudformation/core.yaml leaves in it, and the source's file."""
+    with aws_server() as moto:
+        world = World(root, dict.fromkeys(MOTO_SERVICES, moto), {})
+        account = world.client("sts").get_caller_identity()["Account"]
+        role = world.client("iam").create_role(
+            RoleName="execution", AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
+        key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
+        _create_bucket(world.client("s3"), key)
+        csv = write_csv(root / "source")
+        world.client("s3").upload_file(str(csv), BUCKET, f"{SOURCE}/{csv.name}")
+        world = replace(
+            world,
+            settings={
+                "MLOPS_BUCKET": BUCKET,
+                "MLOPS_ROLE_ARN": role["Role"]["Arn"],
+                "MLOPS_IMAGE_URI": IMAGE.format(account=account),
+                "MLOPS_SUBNETS": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+                "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
+                "MLOPS_KMS_KEY_ARN": key,
+            },
+        )
+        configure_dagster(root)
+        with _sagemaker(world) as url:
+            yield replace(world, endpoints={**world.endpoints, **dict.fromkeys(OUR_SERVICES, url)})
+
+
+def _create_bucket(s3: Any, key: str) -> None:
+    s3.create_bucket(Bucket=BUCKET)
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    s3.put_bucket_encryption(
+        Bucket=BUCKET,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+        },
+    )
+
+
+def configure_dagster(root: Path) -> None:
+    """The image's instance, but with SQLite for Postgres and scratch folders of this test."""
+    config = yaml.safe_load((ROOT / "deploy" / "docker" / "dagster.yaml").read_text())
+    del config["storage"]
+    config["local_artifact_storage"]["config"]["base_dir"] = str(root / "dagster")
+    config["compute_logs"]["config"]["local_dir"] = str(root / "compute-logs")
+    (root / "dagster").mkdir()
+    (root / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(config))
+
+
+@contextmanager
+def _sagemaker(world: World) -> Iterator[str]:
+    """The local SageMaker API over HTTP, as a server in the foreground; its URL."""
+    command = [sys.executable, "-m", "mlops_assets.sagemaker_local", "--objects", "s3"]
+    process = subprocess.Popen(
+        [*command, "--home", str(world.root / "sagemaker")],
+        env=world.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url, "the local SageMaker API did not start"
+        yield url
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_S)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def eventually(what: Callable[[], Any], why: str) -> Any:
+    """The first true answer of ``what``."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited {DEADLINE_S} s for {why}")
