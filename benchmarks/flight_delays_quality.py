@@ -19,15 +19,14 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-import xgboost as xgb
 
 from mlops_assets.checks.rows import accepted_rows, check_rows
 from mlops_assets.ml import baselines, metrics
 from mlops_assets.pipelines.flight_delays import pipeline
+from mlops_assets.pipelines.flight_delays import train as script
 from mlops_assets.pipelines.flight_delays.clean import clean
 from mlops_assets.pipelines.flight_delays.features import LOOKBACK, features
 from mlops_assets.pipelines.flight_delays.source import Flights
-from mlops_assets.pipelines.flight_delays.train import FIXED, Encoding
 
 MEASURED = ("auc", "pr_auc", "log_loss", "brier", "ece")
 ANCHORS = {
@@ -72,10 +71,10 @@ def models(threads: int) -> dict[str, Model]:
     def boosted(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
         settings = {**pipeline.training.hyperparameters, "nthread": threads}
         rounds = int(settings.pop("num_boost_round"))
-        encoding = Encoding.fit(train[columns])
-        data = xgb.DMatrix(encoding.matrix(train), train["late"].to_numpy())
-        model = xgb.train({**FIXED, **settings}, data, rounds)
-        return model.predict(xgb.DMatrix(encoding.matrix(test))).astype(float)
+        encoding = script.Encoding.fit(train[columns])
+        data = script.xgb.DMatrix(encoding.matrix(train), train["late"].to_numpy())
+        model = script.xgb.train({**script.FIXED, **settings}, data, rounds)
+        return model.predict(script.xgb.DMatrix(encoding.matrix(test))).astype(float)
 
     def simple(name: str) -> Model:
         return lambda train, test: baselines.fit_predict(

@@ -13,7 +13,8 @@ compile() {
 compile deploy/requirements-build.in --output-file requirements-build.lock
 compile pyproject.toml --output-file requirements.lock
 # The same versions as at run time, plus the tools: one environment holds both.
-compile pyproject.toml --extra test --constraints requirements.lock --output-file requirements-test.lock
+compile pyproject.toml --extra test --extra deploy --constraints requirements.lock \
+    --output-file requirements-test.lock
 compile deploy/requirements-checkov.in --output-file deploy/requirements-checkov.lock
 
 if grep -nE '://|file:|--(extra-)?index|--find-links' ./*.lock deploy/*.lock; then

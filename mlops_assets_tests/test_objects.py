@@ -1,5 +1,6 @@
 """Objects: one meaning on a directory and on S3, and nothing half-written on either."""
 
+import io
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError
 from botocore.httpsession import URLLib3Session
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +163,24 @@ def test_slow_down_is_waited_out_but_not_for_ever(s3: tuple[S3Objects, str]) -> 
     answers += [403]
     with pytest.raises(ClientError, match="403"):
         objects.write_if_absent(f"{bucket}/c", b"y")
+
+
+@pytest.mark.integration
+def test_a_torn_download_is_tried_again_and_never_short(s3: tuple[S3Objects, str]) -> None:
+    """Fault 11: the connection breaks in mid-body; a prefix of the bytes must not pass as all."""
+    objects, bucket = s3
+    objects.write(f"{bucket}/a", b"the whole")
+    torn = [True, True]
+
+    def tear(**_: object) -> AWSResponse | None:
+        headers = {"Content-Length": "9"}
+        return AWSResponse("", 200, headers, io.BytesIO(b"the")) if torn and torn.pop() else None
+
+    objects._client.meta.events.register("before-send.s3.GetObject", tear)
+    assert objects.read(f"{bucket}/a") == b"the whole"
+    torn += [True] * 9
+    with pytest.raises(IncompleteReadError):
+        objects.read(f"{bucket}/a")
 
 
 class _Body:

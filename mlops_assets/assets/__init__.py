@@ -1,1 +1,1 @@
-"""One module per station of the loop, each building that station's assets for a declared pipeline."""
+"""One module per station of the loop: each builds its assets for a declared pipeline."""

@@ -42,7 +42,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 dg.AssetSpec(
                     key(pipeline, "quarantine"),
                     deps=[key(pipeline, "raw")],
-                    description="Rows that break the raw schema: raw values and reasons.",
+                    description="Rows that break the raw schema: their raw values, and why.",
                     code_version=pipeline.code_version(pipeline.raw_schema),
                     **common(pipeline, {"pandas", "iceberg", "pandera"}),
                 ).with_io_manager_key("lake_io"),
@@ -79,6 +79,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         for partition in context.partition_keys:
             raw = lake.open().read(pipeline.table("raw"), [partition])
             report = check_rows(raw, pipeline.raw_schema)
+            reasons = failure_summary(report)
             bad = rejected[partition] = quarantine(raw, report, redact=pipeline.personal)
             good = cleaned[partition] = pipeline.clean(
                 accepted_rows(raw, report, pipeline.raw_schema)
@@ -92,7 +93,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 )
             context.log.info(f"{partition}: {len(good):,} clean, {len(bad):,} in quarantine")
             found = {
-                "quarantine_share": _share(len(bad), len(raw), pipeline, failure_summary(report)),
+                "quarantine_share": _share(len(bad), len(raw), pipeline, reasons),
                 "entity_key_unique": _unique(good, pipeline),
                 "row_count": _count(len(good), pipeline),
                 "label_share": _label(good, pipeline),
@@ -103,16 +104,13 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(
             asset_key=key(pipeline, "quarantine"),
             value=rejected,
-            metadata={"rows_by_partition": {k: len(v) for k, v in rejected.items()}},
+            metadata={"reasons": table(reasons)},
         )
         last = next(reversed(cleaned.values()))
         yield dg.MaterializeResult(
             asset_key=key(pipeline, "clean"),
             value=cleaned,
-            metadata={
-                "rows_by_partition": {k: len(v) for k, v in cleaned.items()},
-                "sample": sample(last, hide=pipeline.personal),
-            },
+            metadata={"sample": sample(last, hide=pipeline.personal)},
             check_results=[
                 combine("quarantine_share", verdicts["quarantine_share"]),
                 combine("entity_key_unique", verdicts["entity_key_unique"]),

@@ -32,12 +32,17 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     @station(
         pipeline,
         "endpoint",
-        description=f"The live endpoint {pipeline.slug}.",
+        description=(
+            f"The live endpoint {pipeline.slug}: the newest approved model on "
+            f"{pipeline.endpoint.instance_count} × {pipeline.endpoint.instance_type}."
+        ),
         kinds={"sagemaker"},
         code_version=pipeline.code_version(deploy, pipeline.endpoint),
         deps=[key(pipeline, "registered_model"), key(pipeline, "splits")],
         checks=[
-            check(pipeline, "endpoint", "answers", "Held-out rows get finite answers.", blocking=True)
+            check(
+                pipeline, "endpoint", "answers", "Held-out rows get finite answers.", blocking=True
+            )
         ],
         output_required=False,
     )
@@ -125,9 +130,7 @@ def _show(sagemaker: SageMakerResource, deployment: Deployment) -> dict[str, dg.
     """Where it is and what it serves."""
     url = sagemaker.runtime().meta.endpoint_url
     return {
-        "url": dg.MetadataValue.text(
-            f"{url}/endpoints/{deployment.endpoint_name}/invocations"
-        ),
+        "url": dg.MetadataValue.text(f"{url}/endpoints/{deployment.endpoint_name}/invocations"),
         "package": dg.MetadataValue.text(deployment.package_arn),
         "configuration": dg.MetadataValue.text(deployment.config_name),
         "changed": dg.MetadataValue.bool(deployment.changed),

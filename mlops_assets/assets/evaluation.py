@@ -16,13 +16,12 @@ from numpy.typing import ArrayLike
 
 from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.champion import Champion, champion
-from mlops_assets.assets.preview import image, metrics_table, table
+from mlops_assets.assets.preview import image, metrics_table, slices_table
 from mlops_assets.assets.records import EvaluationRecord, GateResult, ModelRecord, SplitRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.gates import absolute, against_baselines, against_champion, leakage
 from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.ml import baselines, metrics, plots
-
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import Store
@@ -89,9 +88,7 @@ def metric_function(pipeline: MLPipeline) -> Callable[[ArrayLike, ArrayLike], di
     return metrics.binary if pipeline.label.kind == "binary" else metrics.regression
 
 
-def _judge(
-    pipeline: MLPipeline, store: Store, partition: str, now: Champion | None
-) -> _Judged:
+def _judge(pipeline: MLPipeline, store: Store, partition: str, now: Champion | None) -> _Judged:
     split = store.load(SplitRecord, pipeline.name, "splits", partition)
     model = store.load(ModelRecord, pipeline.name, "model", partition)
     if model.dataset_digest != split.digest:
@@ -114,7 +111,11 @@ def _judge(
         importance = _importance(directory)
     for name in pipeline.baselines:
         answers[name] = baselines.fit_predict(
-            name, train[columns], train[pipeline.label.column], holdout[columns], pipeline.label.kind
+            name,
+            train[columns],
+            train[pipeline.label.column],
+            holdout[columns],
+            pipeline.label.kind,
         )
     comparable = now if now is not None and not now.has_seen(partition) else None
     if comparable is not None:
@@ -201,12 +202,16 @@ def _show(
         "metrics": metrics_table({n: measure(newest.truth, a) for n, a in newest.answers.items()}),
         "holdout rows": newest.record.rows,
     }
-    primary = newest.record.metrics[pipeline.evaluation.primary]
-    shown[pipeline.evaluation.primary] = dg.MetadataValue.float(primary)
+    # As numbers, for the plots over partitions: what the model is judged by.
+    gated = dict.fromkeys(
+        [pipeline.evaluation.primary, *(g.metric for g in pipeline.evaluation.gates)]
+    )
+    for metric in gated:
+        shown[metric] = dg.MetadataValue.float(round(newest.record.metrics[metric], 5))
     if len(judged) > 1:
         shown["as of"] = metrics_table({p: j.record.metrics for p, j in judged.items()})
     if not newest.slices.empty:
-        shown["slices"] = table(newest.slices)
+        shown["slices"] = slices_table(newest.slices, pipeline.evaluation.primary)
     if newest.importance:
         shown["importance"] = image(plots.importance(newest.importance), "feature importance")
     if pipeline.label.kind == "binary":

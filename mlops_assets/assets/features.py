@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mlops_assets.assets.preview import sample, table
+from mlops_assets.assets.preview import columns, sample, table
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine, warning
 from mlops_assets.checks.rows import SchemaMismatch, check_rows, failure_summary
@@ -47,6 +47,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         ],
         io_manager_key="lake_io",
         dagster_type=dg.Any,
+        metadata=columns(pipeline.feature_schema),
         checks=[
             check(
                 pipeline,
@@ -92,7 +93,6 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             value=frames,
             metadata={
                 "features": len(pipeline.feature_columns),
-                "rows_by_partition": {k: len(v) for k, v in frames.items()},
                 "sample": sample(last, hide=pipeline.personal),
             },
             check_results=[

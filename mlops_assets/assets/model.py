@@ -28,7 +28,10 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     @station(
         pipeline,
         "model",
-        description=f"The model as of each partition, trained by {training.script.name}.",
+        description=(
+            f"The model as of each partition: {training.script.name} as a training job on "
+            f"{training.instance_count} × {training.instance_type}."
+        ),
         kinds={"sagemaker", "onnx"},
         code_version=pipeline.code_version(
             training.script,
@@ -73,7 +76,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             records.append(record)
         return dg.MaterializeResult(
             data_version=dg.DataVersion("-".join(r.artifact_digest[:16] for r in records)),
-            metadata={**metadata, "artifact digest": records[-1].artifact_digest},
+            metadata={**metadata, "artifact_digest": records[-1].artifact_digest[:16]},
             check_results=[combine("artifact", verdicts)],
         )
 

@@ -1,15 +1,33 @@
 """Frames and figures as Dagster metadata that a person likes to look at.
 
-Here: Markdown tables, samples without personal data, images. Not here: what they show.
+Here: Markdown tables, samples without personal data, images, columns of a schema. Not here: what
+they show.
+
+Dagster's UI shows Markdown of up to 1,000 characters in place and hides the rest behind a button:
+tables are written without padding, and pictures always need the click.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import dagster as dg
 import pandas as pd
+import pandera.pandas as pa
 
 _ROWS = 20
+
+# pandera's built-in rules of one argument, in fewer words than their names.
+_RULES = {
+    "greater_than_or_equal_to": "≥",
+    "greater_than": ">",
+    "less_than_or_equal_to": "≤",
+    "less_than": "<",
+    "equal_to": "=",
+    "not_equal_to": "≠",
+    "isin": "one of",
+    "notin": "none of",
+    "str_matches": "matches",
+}
 
 
 def _cell(value: object) -> str:
@@ -19,9 +37,9 @@ def _cell(value: object) -> str:
 
 def _markdown(frame: pd.DataFrame) -> str:
     lines = [
-        "| " + " | ".join(map(str, frame.columns)) + " |",
-        "|" + " --- |" * len(frame.columns),
-        *("| " + " | ".join(map(_cell, row)) + " |" for row in frame.to_numpy(object)),
+        "|" + "|".join(map(str, frame.columns)) + "|",
+        "|" + "-|" * len(frame.columns),
+        *("|" + "|".join(map(_cell, row)) + "|" for row in frame.to_numpy(object)),
     ]
     return "\n".join(lines)
 
@@ -48,6 +66,59 @@ def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> dg.MarkdownMeta
     """Metrics by row, models by column."""
     frame = pd.DataFrame(columns).rename_axis("metric").reset_index()
     return table(frame)
+
+
+def facts(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
+    """Names and values, one a line."""
+    return table(pd.DataFrame({"": list(values), " ": [str(v) for v in values.values()]}))
+
+
+def slices_table(
+    slices: pd.DataFrame, primary: str, *, metrics: int = 3
+) -> dg.MarkdownMetadataValue:
+    """A table of `ml.metrics.by_slice`: rows, the primary metric and the first few others."""
+    others = [c for c in slices.columns if c not in {"slice_column", "value", "rows", primary}]
+    named = slices["slice_column"] + " = " + slices["value"].astype(str)
+    return table(
+        pd.concat(
+            [named.rename("slice"), slices[["rows", primary, *others[: metrics - 1]]]], axis=1
+        )
+    )
+
+
+def columns(model: type[pa.DataFrameModel]) -> dict[str, dg.TableSchemaMetadataValue]:
+    """A schema's columns with what each may hold, as an asset's definition shows them."""
+    return {
+        "dagster/column_schema": dg.MetadataValue.table_schema(
+            dg.TableSchema(
+                [
+                    dg.TableColumn(str(name), str(column.dtype), _meaning(column))
+                    for name, column in model.to_schema().columns.items()
+                ]
+            )
+        )
+    }
+
+
+def _meaning(column: pa.Column) -> str:
+    """The column's own description, else its rules in words."""
+    if column.description:
+        return str(column.description)
+    rules = [_rule(check) for check in column.checks]
+    rules += ["unique"] if column.unique else []
+    rules += ["may be missing"] if column.nullable else []
+    return ", ".join(rules)
+
+
+def _rule(check: pa.Check) -> str:
+    words = _RULES.get(str(check.name))
+    given = check.statistics or {}
+    if words is None or not given:
+        return str(check.error or check.name)
+    value = next(iter(given.values()))
+    if isinstance(value, Collection) and not isinstance(value, str):
+        value = ", ".join(map(str, value))
+    return f"{words} {value}"
 
 
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:

@@ -5,6 +5,7 @@ Here: reading and recording. Nothing is repaired or dropped; that is the next st
 
 import dagster as dg
 
+from mlops_assets.assets.preview import columns
 from mlops_assets.assets.station import check, station
 from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.checks.rows_columns import SchemaMismatch, typed_columns
@@ -20,6 +21,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         code_version=pipeline.code_version(type(pipeline.source), pipeline.raw_schema),
         io_manager_key="lake_io",
         dagster_type=dg.Any,
+        metadata=columns(pipeline.raw_schema),
         checks=[
             check(
                 pipeline,

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets import __version__
+from mlops_assets.assets.preview import facts
 from mlops_assets.assets.records import (
     EvaluationRecord,
     ModelRecord,
@@ -23,6 +24,8 @@ from mlops_assets.resources.sagemaker import registry
 from mlops_assets.resources.sagemaker.names import digest_of
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+
+_SHOWN = ("trained_on", "train_rows", "dataset_digest", "features_snapshot", "job_arn", "commit")
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -63,10 +66,23 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 "package": newest.package_arn or "none",
                 "status": newest.status,
                 "reason": newest.reason,
+                **_origin(pipeline, store, newest),
             },
         )
 
     return registered_model
+
+
+def _origin(
+    pipeline: MLPipeline, store: Store, record: RegistrationRecord
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Where the package comes from, in short; the package itself keeps all of it."""
+    if record.package_arn is None:
+        return {}
+    split = store.load(SplitRecord, pipeline.name, "splits", record.as_of)
+    model = store.load(ModelRecord, pipeline.name, "model", record.as_of)
+    told = lineage(pipeline, split, model)
+    return {"lineage": facts({name: told[name] for name in _SHOWN})}
 
 
 def _refused(evaluation: EvaluationRecord) -> RegistrationRecord:

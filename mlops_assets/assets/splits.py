@@ -13,7 +13,7 @@ import pandas as pd
 from mlops_assets.assets.records import SplitRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine, warning
-from mlops_assets.ml.splitting import Sliding, by_hash, time_ordered, training_window
+from mlops_assets.ml.splitting import Sliding, Window, by_hash, time_ordered, training_window
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import Dataset, write_dataset
 from mlops_assets.resources.lake.core import Lake
@@ -32,9 +32,11 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     @station(
         pipeline,
         "splits",
-        description=f"Train and holdout rows as of each partition ({window}).",
+        description=f"Train and holdout rows as of each partition: trained on {_words(window)}.",
         kinds={"parquet"},
-        code_version=pipeline.code_version(training_window, pipeline.split, pipeline.feature_columns),
+        code_version=pipeline.code_version(
+            training_window, pipeline.split, pipeline.feature_columns
+        ),
         deps=[dg.AssetDep(key(pipeline, "features"), partition_mapping=mapping)],
         checks=[
             check(
@@ -44,9 +46,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 "No entity is in both train and holdout, and training ends before holdout begins.",
                 blocking=True,
             ),
-            check(
-                pipeline, "splits", "training_window", "All partitions of the window are there."
-            ),
+            check(pipeline, "splits", "training_window", "All partitions of the window are there."),
         ],
     )
     def splits(
@@ -78,6 +78,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return splits
+
+
+def _words(window: Window) -> str:
+    if isinstance(window, Sliding):
+        return f"the {window.partitions} partitions before it"
+    return "all partitions before it"
 
 
 @dataclass(frozen=True)
@@ -128,9 +134,7 @@ def _split(
     return record, _overlap(pipeline, parts.train, parts.holdout)
 
 
-def rebuild(
-    pipeline: MLPipeline, lake: Lake, store: Store, record: SplitRecord
-) -> str:
+def rebuild(pipeline: MLPipeline, lake: Lake, store: Store, record: SplitRecord) -> str:
     """The digest of a recorded split's dataset, made again from the lake's recorded snapshot."""
     present = () if record.method != "window" else record.train_partitions
     parts = _parts(

@@ -41,7 +41,7 @@ def station(
     description: str,
     kinds: set[str],
     code_version: str,
-    deps: Sequence[dg.AssetDep] = (),
+    deps: Sequence[dg.AssetDep | dg.AssetKey] = (),
     checks: Sequence[dg.AssetCheckSpec] = (),
     **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:

@@ -1,4 +1,7 @@
-"""`mlops ui`: Dagster's web UI, and its daemon, on the loopback interface."""
+"""`mlops ui`: Dagster's web UI, and its daemon, on the loopback interface.
+
+Here: starting the two, saying when they answer, stopping all of it. Not here: what they show.
+"""
 
 import os
 import signal
@@ -6,48 +9,135 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.world import World, console
 
+# Runs in progress get this long to stop what they started (a training job, say).
+_GRACE_S = 20.0
+_POLL_S = 0.25
+
+Process = subprocess.Popen[bytes]
+Handler = Callable[[int, FrameType | None], None] | signal.Handlers
+
 
 def run(port: int, *, daemon: bool) -> None:
-    """Serve until interrupted; what was started is stopped with it."""
+    """Serve until interrupted (Ctrl+C, SIGTERM or a closed terminal), then stop what was started.
+
+    Raises:
+        CommandError: not in the project's root, or one of the processes ended by itself.
+    """
     workspace = Path("workspace.yaml")
     if not workspace.is_file():
-        raise CommandError(f"{workspace.absolute()} is missing: run mlops ui from the project's root")
+        raise CommandError(
+            f"{workspace.absolute()} is missing: run mlops ui from the project's root"
+        )
     chosen = _free_port(port)
     environment = {**os.environ, "DAGSTER_HOME": str(World.open().dagster_home())}
-    commands = [["dagster-webserver", "-h", "127.0.0.1", "-p", str(chosen), "-w", str(workspace)]]
-    if daemon:
-        commands.append(["dagster-daemon", "run", "-w", str(workspace)])
-    console.print(f"Dagster's UI: [bold]http://127.0.0.1:{chosen}[/]  (Ctrl+C stops it)")
-    bin_directory = Path(sys.executable).parent
-    started = [
-        # A session each: their code servers outlive them, and only the group reaches those.
-        subprocess.Popen(
-            [str(bin_directory / command[0]), *command[1:]], env=environment, start_new_session=True
-        )
-        for command in commands
-    ]
-    try:
-        while all(process.poll() is None for process in started):
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for process in started:
-            _stop_group(process)
-
-
-def _stop_group(process: "subprocess.Popen[bytes]") -> None:
-    for sent in (signal.SIGTERM, signal.SIGKILL):
+    # Either would otherwise end this process alone and leave the servers behind.
+    with _handled_by(_interrupt, signal.SIGTERM, signal.SIGHUP):
+        started: list[Process] = []
         try:
-            os.killpg(process.pid, sent)
-            process.wait(10)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+            # A session each: code servers outlive whoever started them, and only the group reaches
+            # those. Appended one by one: what is started must be known when the next one fails.
+            for command in _commands(chosen, workspace, daemon=daemon):
+                process = subprocess.Popen(command, env=environment, start_new_session=True)
+                started.append(process)
+            _serve(f"http://127.0.0.1:{chosen}", started)
+        except KeyboardInterrupt:
+            console.print("\nStopping …")
+        finally:
+            _stop(started)
+
+
+def _commands(port: int, workspace: Path, *, daemon: bool) -> list[list[str]]:
+    bin_directory = Path(sys.executable).parent
+    webserver = [
+        str(bin_directory / "dagster-webserver"),
+        *("-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)),
+        # Warnings and worse: what else there is to say stands in the UI.
+        *("--dagster-log-level", "warning", "--code-server-log-level", "warning"),
+    ]
+    scheduler = [
+        str(bin_directory / "dagster-daemon"),
+        # On a new home it warns of cursors that cannot be there yet.
+        *("run", "-w", str(workspace), "--log-level", "error"),
+    ]
+    return [webserver, scheduler] if daemon else [webserver]
+
+
+def _serve(url: str, started: Sequence[Process]) -> None:
+    console.print("Starting Dagster's UI; this takes some 15 seconds.")
+    while not _answers(url):
+        _check(started)
+        time.sleep(_POLL_S)
+    console.print(f"[bold]{url}[/]  (Ctrl+C stops it)")
+    while True:
+        _check(started)
+        time.sleep(_POLL_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/server_info", timeout=5):  # noqa: S310 (http, ours)
+            return True
+    except OSError:
+        return False
+
+
+def _check(started: Sequence[Process]) -> None:
+    for process in started:
+        if process.poll() is not None:
+            name = Path(str(process.args[0])).name  # type: ignore[index]
+            raise CommandError(
+                f"{name} ended with exit status {process.returncode}; the reason stands above"
+            )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _handled_by(handler: Handler, *numbers: signal.Signals) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _stop(started: Sequence[Process]) -> None:
+    """End every group: politely, then whatever is left of it after the grace."""
+    # A second Ctrl+C must not leave half of it running.
+    with _handled_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for process in started:
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_S
+        while time.monotonic() < deadline and any(_group_lives(process) for process in started):
+            time.sleep(_POLL_S)
+        for process in started:
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+
+
+def _group_lives(process: Process) -> bool:
+    process.poll()  # A zombie would count as alive.
+    return _signal_group(process, 0)
+
+
+def _signal_group(process: Process, number: int) -> bool:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _free_port(wanted: int) -> int:

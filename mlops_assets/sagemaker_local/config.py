@@ -34,7 +34,7 @@ class Config:
     replica_start_limit: float = 240.0
     invoke_limit: float = 60.0
     push_logs_to: str | None = field(
-        default_factory=lambda: os.environ.get("AWS_ENDPOINT_URL_LOGS")
+        default_factory=lambda: os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS")
     )
     log_limit_bytes: int = 64 * 2**20
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mlops_assets.sagemaker_local.errors import ApiError
+from mlops_assets.sagemaker_local.peers import is_foreign
 from mlops_assets.sagemaker_local.protocol import BODY_LIMIT, Api, Reply, error_reply
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -35,9 +36,12 @@ class Application:
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
         try:
-            reply = await self._route(scope["method"], scope["path"], headers, receive)
+            reply = await self._route(scope, headers, receive)
         except ApiError as error:
             reply = error_reply(error)
+        except TimeoutError:
+            text = f"the body did not arrive within {_BODY_SECONDS:g} s"
+            reply = error_reply(ApiError("RequestTimeout", text, status=408))
         except ConnectionError:
             return
         fields = dict(reply.headers) | {"content-length": str(len(reply.body))}
@@ -46,8 +50,9 @@ class Application:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _route(
-        self, method: str, path: str, headers: Mapping[str, str], receive: Receive
+        self, scope: dict[str, Any], headers: Mapping[str, str], receive: Receive
     ) -> Reply:
+        method, path = scope["method"], scope["path"]
         # A web page can make a browser talk to this port under a name of its own (DNS rebinding),
         # and this API runs commands.
         host = headers.get("host", "")
@@ -57,6 +62,8 @@ class Application:
             body = json.dumps(dict(self._health)).encode()
             return Reply(200, {"content-type": "application/json"}, body)
         if method == "POST" and path == "/":
+            if is_foreign(scope["client"], scope["server"][1]):
+                raise ApiError("AccessDenied", "this server belongs to another user", status=403)
             target = headers.get("x-amz-target", "")
             return await self._api.answer(target, await _body(headers, receive, BODY_LIMIT))
         parts = path.split("/")

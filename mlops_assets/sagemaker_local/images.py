@@ -6,9 +6,12 @@ becomes where it cannot be mounted. Does not belong here: starting anything (pro
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +32,7 @@ _AWS = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
 )
+_PIPES_CONTEXT = "DAGSTER_PIPES_CONTEXT"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -98,7 +102,8 @@ class Images:
         if self._config.objects == "s3":
             defaults |= {name: os.environ[name] for name in _AWS if name in os.environ}
         service = {"SAGEMAKER_BASE_DIR": str(base), "MLOPS_OBJECTS": self._config.objects}
-        return {**defaults, **request, **service, **own}
+        given = request if str(base) == MOUNT_POINT else relocated_environment(request, base)
+        return {**defaults, **given, **service, **own}
 
 
 def relocated(argv: Sequence[str], base: Path) -> list[str]:
@@ -107,3 +112,16 @@ def relocated(argv: Sequence[str], base: Path) -> list[str]:
         str(base) + text.removeprefix(MOUNT_POINT) if text.startswith(MOUNT_POINT + "/") else text
         for text in argv
     ]
+
+
+def relocated_environment(environment: Mapping[str, str], base: Path) -> dict[str, str]:
+    """The same for values, and for the path that Dagster Pipes packs into its own variable."""
+    moved = dict(zip(environment, relocated(list(environment.values()), base), strict=True))
+    if _PIPES_CONTEXT in moved:
+        # A value that Pipes did not pack, or without a path, is left as it is.
+        with contextlib.suppress(ValueError, KeyError, TypeError, zlib.error):
+            parameters = json.loads(zlib.decompress(base64.b64decode(moved[_PIPES_CONTEXT])))
+            parameters["path"] = relocated([parameters["path"]], base)[0]
+            packed = zlib.compress(json.dumps(parameters).encode())
+            moved[_PIPES_CONTEXT] = base64.b64encode(packed).decode()
+    return moved

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 LOG_NAME = "server.log"
+_START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 
 
@@ -61,14 +62,23 @@ def ensure_running(home: Path, *, objects: str | None = None) -> Server:
         # The child finds this package where this process did, installed or not.
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        started = subprocess.run(
-            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        found = running(home) if started.returncode == 0 else None
+        try:
+            started = subprocess.run(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_START_SECONDS,
+            )
+            said = started.stderr.strip()[-2000:]
+        except subprocess.TimeoutExpired:
+            said = f"it was not ready after {_START_SECONDS:g} s"
+        found = running(home)
     if found is None:
         raise StartError(
-            f"The local SageMaker API did not start: {started.stderr.strip()[-2000:]} "
-            f"(its log: {home / LOG_NAME})"
+            f"The local SageMaker API did not start: {said} (its log: {home / LOG_NAME})"
         )
     return found
 

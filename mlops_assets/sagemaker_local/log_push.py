@@ -1,4 +1,4 @@
-"""Sends the log lines on to another CloudWatch Logs, when AWS_ENDPOINT_URL_LOGS names one.
+"""Sends log lines on to the CloudWatch Logs that AWS_ENDPOINT_URL_CLOUDWATCH_LOGS names, if any.
 
 Belongs here: following the log files and PutLogEvents. Does not belong here: serving them
 (logs.py).
@@ -14,7 +14,7 @@ from typing import Any
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.logs import Event, read_events
 
-_PAUSE = 0.5
+_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
 _BATCH = 1000
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,14 @@ class LogPush:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _follow(self) -> None:
+        pause = _PAUSE
         while True:
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
             try:
                 await asyncio.to_thread(self._push)
+                pause = _PAUSE
             except Exception as error:  # that service's trouble must not become the jobs' trouble
+                pause = min(2 * pause, _LONGEST_PAUSE)
                 log.warning("log lines were not sent to %s: %s", self._url, error)
 
     def _push(self) -> None:

@@ -54,6 +54,8 @@ class Logs:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._root = config.home / "logs"
+        # In an account it exists since the first job ever; clients fail on one that does not.
+        (self._root / TRAINING[1:]).mkdir(parents=True, exist_ok=True)
 
     def operations(self) -> dict[str, Handler]:
         return {

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlops_assets.sagemaker_local.http_client import Client
-from mlops_assets.sagemaker_local.processes import Command, Process
+from mlops_assets.sagemaker_local.processes import Command, Exit, Process
 
 HOST = "127.0.0.1"
 _PING_SECONDS = 2.0
 _PING_PAUSE = 0.05
+# A server with one thread may be busy for an invocation's 60 s; longer is dead.
+_WATCH_SECONDS, _UNANSWERED = 10.0, 7
 _FIRST_PORT, _PORTS = 20_000, 12_000  # below the range from which outgoing connections are numbered
 log = logging.getLogger(__name__)
 
@@ -97,12 +99,27 @@ class Replica:
                 return (await client.request("GET", "/ping", {}, b"", 65536)).status == 200
         return False
 
+    async def _watch(self, process: Process) -> Exit:
+        """The end of the process, which is brought about if it stops answering pings."""
+        unanswered = 0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    return await process.wait()
+            if self.client is not None and await self._healthy(self.client):
+                unanswered = 0
+            else:
+                unanswered += 1
+            if unanswered == _UNANSWERED:
+                log.warning("a model server in %s does not answer /ping", self._directory)
+                process.stop(0)
+
     async def _keep(self) -> None:
         """Start it again whenever it has died, with growing pauses while that does not help."""
         pause = 0.1
         while True:
             assert self._process is not None  # noqa: S101
-            exit_ = await self._process.wait()
+            exit_ = await self._watch(self._process)
             client, self.client = self.client, None
             if client is not None:
                 client.close()

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 class Backend:
     """Everything behind the port."""
 
-    def __init__(self, config: Config, mounts: bool) -> None:
+    def __init__(self, config: Config, mounts: bool, url: str) -> None:
         self.store = store = Store(config.home)
         objects = open_objects(config.objects)
         images, logs = Images(config), Logs(config)
@@ -66,8 +66,9 @@ class Backend:
         packages = ModelPackages(config, store, objects)
         models = Models(config, store, objects, images, packages)
         self.endpoints = Endpoints(config, store, models, new_fleet)
-        url = config.push_logs_to
-        self.push = None if url is None else LogPush(config, url)
+        others = config.push_logs_to
+        # A client's environment may name this very server, where the lines are already.
+        self.push = None if others in (None, url) else LogPush(config, others)
         parts = (self.jobs, models, self.endpoints, packages, Tags(store))
         operations = {name: do for part in parts for name, do in part.operations().items()}
         self.api = Api({"SageMaker": operations, "Logs_20140328": logs.operations()})
@@ -106,7 +107,7 @@ async def _serve(config: Config, on_ready: Callable[[str], None]) -> None:
         url = f"http://{HOST}:{listener.getsockname()[1]}"
         loading = asyncio.to_thread(lambda: [service_model(name) for name in SERVICES.values()])
         mounts, _ = await asyncio.gather(mounts_allowed(), loading)
-        backend = Backend(config, mounts)
+        backend = Backend(config, mounts, url)
         health: dict[str, Any] = {"status": "ok", "pid": os.getpid(), "home": str(config.home)}
         application = Application(backend.api, backend.runtime.invoke, health)
         settings = uvicorn.Config(

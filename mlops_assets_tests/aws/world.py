@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-SOURCE = "incoming/diabetes"
 from mlops_assets_tests.aws_server import KEY, REGION, aws_server
 from mlops_assets_tests.diabetes import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "lake-of-the-tests"
-# One image by its digest, as core.yaml's output names it.
+# By digest, as core.yaml's output names it.
 IMAGE = f"{{account}}.dkr.ecr.{REGION}.amazonaws.com/mlops-assets@sha256:{'ab' * 32}"
 TRUST = {
     "Version": "2012-10-17",
@@ -38,18 +38,17 @@ TRUST = {
         }
     ],
 }
-MOTO_SERVICES = ("S3", "GLUE", "LOGS", "STS", "IAM", "KMS")
-OUR_SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME")
-DEADLINE_S = 120  # no test asserts a time: this only ends one that hangs
+DEADLINE_S = 240  # no test asserts a time: this only ends one that hangs
 
 
 @dataclass(frozen=True)
 class World:
-    """The AWS of the tests: ``endpoints`` are URLs by service, ``settings`` are MLOPS_ variables."""
+    """``settings`` are the MLOPS_ variables; without a ``sagemaker``, moto is asked for it."""
 
     root: Path
-    endpoints: Mapping[str, str]
-    settings: Mapping[str, str]
+    moto: str
+    sagemaker: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -57,13 +56,25 @@ class World:
         return self.root / "home"
 
     @property
+    def user(self) -> Path:
+        """The home of the user who runs all this; nothing may be written there either."""
+        return self.root / "user"
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """URLs by the names that botocore gives the services in its variables."""
+        others = dict.fromkeys(("S3", "GLUE", "CLOUDWATCH_LOGS", "STS", "IAM", "KMS"), self.moto)
+        ours = self.sagemaker or self.moto
+        return {**others, "SAGEMAKER": ours, "SAGEMAKER_RUNTIME": ours}
+
+    @property
     def environment(self) -> dict[str, str]:
         """All that a process of the platform sees: nothing of the user's own AWS or settings."""
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLOPS_"))}
+        theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLOPS_"))}
         return {
-            **ours,
+            **theirs,
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
-            "HOME": str(self.root),
+            "HOME": str(self.user),
             "DAGSTER_HOME": str(self.root / "dagster"),
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,
@@ -77,27 +88,30 @@ class World:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client, as somebody without this project has it."""
+        """A boto3 client, as somebody without this project makes one."""
         import boto3
 
+        url = self.sagemaker if service.startswith("sagemaker") else self.moto
         return boto3.client(
             service,
-            endpoint_url=self.endpoints[service.upper().replace("-", "_")],
+            endpoint_url=url,
             region_name=REGION,
             aws_access_key_id=KEY,
             aws_secret_access_key=KEY,
         )
 
-    def keys(self, prefix: str) -> dict[str, str]:
-        """{key: ETag} of the bucket's objects below a prefix."""
-        pages = self.client("s3").get_paginator("list_objects_v2").paginate(
-            Bucket=BUCKET, Prefix=prefix
-        )
-        return {found["Key"]: found["ETag"] for page in pages for found in page.get("Contents", ())}
+    def objects(self, prefix: str = "") -> dict[str, Any]:
+        """{key: (ETag, time of writing)} of the bucket's objects below a prefix."""
+        pages = self.client("s3").get_paginator("list_objects_v2")
+        return {
+            found["Key"]: (found["ETag"], found["LastModified"])
+            for page in pages.paginate(Bucket=BUCKET, Prefix=prefix)
+            for found in page.get("Contents", ())
+        }
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str) -> str:
         body: bytes = self.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return body
+        return body.decode()
 
     def materialize(self, select: str) -> Run:
         """``dagster asset materialize`` of the one partition, in a process of its own."""
@@ -115,10 +129,9 @@ class World:
         )
         return Run(done.returncode == 0, done.stdout + done.stderr, time.perf_counter() - started)
 
-    def without(self, *variables: str) -> World:
-        return replace(
-            self, settings={k: v for k, v in self.settings.items() if k not in variables}
-        )
+    def without(self, variable: str) -> World:
+        """The same world, but for one variable that is not set."""
+        return replace(self, settings={k: v for k, v in self.settings.items() if k != variable})
 
 
 @dataclass(frozen=True)
@@ -129,12 +142,20 @@ class Run:
     output: str
     seconds: float
 
+    @property
+    def id(self) -> str:
+        found = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self.output)
+        assert found, self.output[-3000:]
+        return found[0]
+
 
 @contextmanager
 def new_world(root: Path) -> Iterator[World]:
     """A fresh AWS with what deploy/cloudformation/core.yaml leaves in it, and the source's file."""
+    (root / "user").mkdir()
+    _configure_dagster(root)
     with aws_server() as moto:
-        world = World(root, dict.fromkeys(MOTO_SERVICES, moto), {})
+        world = World(root, moto)
         account = world.client("sts").get_caller_identity()["Account"]
         role = world.client("iam").create_role(
             RoleName="execution", AssumeRolePolicyDocument=json.dumps(TRUST)
@@ -142,36 +163,28 @@ def new_world(root: Path) -> Iterator[World]:
         key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
         _create_bucket(world.client("s3"), key)
         csv = write_csv(root / "source")
-        world.client("s3").upload_file(str(csv), BUCKET, f"{SOURCE}/{csv.name}")
-        world = replace(
-            world,
-            settings={
-                "MLOPS_BUCKET": BUCKET,
-                "MLOPS_ROLE_ARN": role["Role"]["Arn"],
-                "MLOPS_IMAGE_URI": IMAGE.format(account=account),
-                "MLOPS_SUBNETS": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
-                "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
-                "MLOPS_KMS_KEY_ARN": key,
-            },
-        )
-        configure_dagster(root)
+        world.client("s3").upload_file(str(csv), BUCKET, f"incoming/diabetes/{csv.name}")
+        settings = {
+            "MLOPS_BUCKET": BUCKET,
+            "MLOPS_ROLE_ARN": role["Role"]["Arn"],
+            "MLOPS_IMAGE_URI": IMAGE.format(account=account),
+            "MLOPS_SUBNETS": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+            "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
+            "MLOPS_KMS_KEY_ARN": key,
+        }
         with _sagemaker(world) as url:
-            yield replace(world, endpoints={**world.endpoints, **dict.fromkeys(OUR_SERVICES, url)})
+            yield replace(world, settings=settings, sagemaker=url)
 
 
 def _create_bucket(s3: Any, key: str) -> None:
     s3.create_bucket(Bucket=BUCKET)
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
-    s3.put_bucket_encryption(
-        Bucket=BUCKET,
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
-        },
-    )
+    rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
 
-def configure_dagster(root: Path) -> None:
-    """The image's instance, but with SQLite for Postgres and scratch folders of this test."""
+def _configure_dagster(root: Path) -> None:
+    """The image's instance, but with SQLite for Postgres and folders of this test for scratch."""
     config = yaml.safe_load((ROOT / "deploy" / "docker" / "dagster.yaml").read_text())
     del config["storage"]
     config["local_artifact_storage"]["config"]["base_dir"] = str(root / "dagster")
@@ -184,29 +197,16 @@ def configure_dagster(root: Path) -> None:
 def _sagemaker(world: World) -> Iterator[str]:
     """The local SageMaker API over HTTP, as a server in the foreground; its URL."""
     command = [sys.executable, "-m", "mlops_assets.sagemaker_local", "--objects", "s3"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--home", str(world.root / "sagemaker")],
         env=world.environment,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
+    ) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url, "the local SageMaker API did not start"
-        yield url
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def eventually(what: Callable[[], Any], why: str) -> Any:
-    """The first true answer of ``what``."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"waited {DEADLINE_S} s for {why}")
+        try:
+            url = process.stdout.readline().strip()
+            assert url, "the local SageMaker API did not start"
+            yield url
+        finally:
+            process.terminate()

@@ -91,6 +91,7 @@ def pandera_rejects(frame: pd.DataFrame) -> set[int]:
     return set()
 
 
+@pytest.mark.integration
 @given(trips())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_row_breaks_a_rule_exactly_when_pandera_says_so(frame):

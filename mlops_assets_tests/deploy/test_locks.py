@@ -66,6 +66,7 @@ def test_locks_cover_what_is_declared() -> None:
     runtime = _pins((ROOT / "requirements.lock").read_text())
     tests = _pins((ROOT / "requirements-test.lock").read_text())
     assert _names(project["dependencies"]) <= set(runtime)
-    assert _names(project["optional-dependencies"]["test"]) <= set(tests)
+    extras = project["optional-dependencies"]
+    assert _names([*extras["test"], *extras["deploy"]]) <= set(tests)
     # One environment holds both: the second install must not move what the first put there.
     assert {name: tests[name] for name in runtime} == runtime

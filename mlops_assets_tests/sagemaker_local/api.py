@@ -126,10 +126,7 @@ class LocalApi:
 
     def lines(self, job: str) -> list[str]:
         group = "/aws/sagemaker/TrainingJobs"
-        try:
-            found = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job)
-        except self.logs.exceptions.ResourceNotFoundException:
-            return []
+        found = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job)
         return [
             event["message"]
             for stream in found["logStreams"]

@@ -132,7 +132,7 @@ def test_lines_are_sent_on_to_another_cloudwatch(new_api, monkeypatch):
 
 
 def new_api_with_push(new_api, monkeypatch, url: str) -> LocalApi:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LOGS", url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws_server.KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws_server.KEY)
     return new_api()

@@ -139,6 +139,24 @@ def test_a_dead_model_server_is_started_again(api: LocalApi):
     assert not alive(pid)
 
 
+def test_a_hanging_model_server_is_replaced(new_api, tmp_path):
+    """A process that lives but answers nothing is as dead as one that does not live."""
+    impatient = tmp_path / "impatient.py"
+    impatient.write_text("""
+import sys
+from mlops_assets.sagemaker_local import __main__, replica
+replica._PING_SECONDS = replica._WATCH_SECONDS = 0.3
+sys.exit(__main__.main())
+""")
+    api = new_api(program=(str(impatient),))
+    api.model("hangs", "hangs")
+    api.deploy("hangs", "hangs")
+    pid = int(api.invoke("hangs", b"pid"))
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: not alive(pid))
+    assert int(api.invoke("hangs", b"pid")) != pid
+
+
 def test_a_request_that_kills_its_server_is_an_error(api: LocalApi):
     """A poison request must be answered, and must not be sent round for ever."""
     api.model("poison", "poison")

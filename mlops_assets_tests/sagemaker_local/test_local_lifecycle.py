@@ -131,6 +131,18 @@ def test_without_a_supervisor_a_killed_parent_leaves_an_orphan(tmp_path):
             os.kill(orphan, signal.SIGKILL)
 
 
+def test_a_killed_supervisor_takes_its_job_with_it(new_api):
+    """The out-of-memory killer may choose any process: a job must not go on without its keeper."""
+    api = new_api()
+    script = "import os, time; print(os.getpid(), os.getppid()); time.sleep(600)"
+    api.sm.create_training_job(**api.request("kept", script))
+    eventually(lambda: api.lines("kept"))
+    job, keeper = map(int, api.lines("kept")[0].split())
+    os.kill(keeper, signal.SIGKILL)
+    assert "its supervisor was killed" in api.wait("kept")["FailureReason"]
+    eventually(lambda: not alive(job))
+
+
 def test_a_terminated_server_leaves_no_orphan(new_api):
     """`mlops down` in the middle of a training."""
     api = new_api()

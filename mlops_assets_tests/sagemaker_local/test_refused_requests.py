@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import http.client
 import json
+import os
+import subprocess
 import urllib.parse
 
 import pytest
@@ -159,6 +161,27 @@ def test_a_request_of_another_host_name_is_refused(api: LocalApi):
     assert (status, reply["__type"]) == (403, "AccessDenied")
     port = urllib.parse.urlsplit(api.url).port
     assert post(api, "SageMaker.ListTrainingJobs", b"{}", Host=f"localhost:{port}")[0] == 200
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+@pytest.mark.parametrize(("user", "status"), [(65534, 403), (0, 200)])
+def test_another_user_of_the_machine_is_refused(api: LocalApi, user, status):
+    """Every account can reach a loopback port, and this API runs commands as its owner."""
+    code = (
+        "import http.client, sys\n"
+        "connection = http.client.HTTPConnection(sys.argv[1])\n"
+        "headers = {'X-Amz-Target': 'SageMaker.ListTrainingJobs'}\n"
+        "connection.request('POST', '/', b'{}', headers)\n"
+        "print(connection.getresponse().status)"
+    )
+    command = ["/usr/bin/env", "-i", "python3", "-I", "-c", code]
+    netloc = urllib.parse.urlsplit(api.url).netloc
+    ran = subprocess.run(
+        [*command, netloc], user=user, cwd="/", capture_output=True, text=True, check=False
+    )
+    if "Permission denied" in ran.stderr or "No such file" in ran.stderr:
+        pytest.skip("that user may not run Python here")
+    assert ran.stdout.strip() == str(status), ran.stderr
 
 
 def test_an_oversized_request_is_refused(api: LocalApi):

@@ -6,13 +6,13 @@ Needs NumPy and ONNX Runtime only: this is what the serving process imports. Sea
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact import manifest as files
@@ -21,6 +21,10 @@ from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.artifact.manifest import Manifest
 from mlops_assets.ml.artifact.spec import FeatureSpec
 from mlops_assets.ml.artifact.values import Values
+
+# From 1.29 on it reports to its makers which models are loaded, unless told not to before.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 TOLERANCE = 1e-5
 

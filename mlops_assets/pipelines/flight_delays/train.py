@@ -19,6 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+
+# Idle threads sleep instead of spinning: on a machine with other work, minutes become seconds.
+# OpenMP reads this once, when XGBoost is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import xgboost as xgb
 
 CHECK_ROWS = 12_000

@@ -37,7 +37,16 @@ pytestmark = pytest.mark.integration
 
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([lake_worker.__name__])
+# With all that a writer imports, so that writers race each other and not for the processor.
+_processes.set_forkserver_preload(
+    [
+        lake_worker.__name__,
+        "pyiceberg.catalog.glue",
+        "pyiceberg.catalog.sql",
+        "pyiceberg.io.pyarrow",
+        "tenacity",
+    ]
+)
 
 
 def start(work: Callable[..., None], *arguments: Any) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.resources.sagemaker import registry
@@ -48,6 +48,7 @@ def versions(client: Any, group: str) -> list[str]:
     return [version["ModelPackageArn"] for version in found]
 
 
+@settings(deadline=None)  # the first example loads SageMaker's service model
 @given(st.text(max_size=60))
 def test_any_text_survives_the_registry_s_alphabet(text: str) -> None:
     escaped = registry._escape(text)

@@ -1,8 +1,10 @@
 """Requests hold what the service and the security policy demand, and are named by content."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -46,10 +48,15 @@ SPEC = TrainingSpec(
 )
 
 
+@functools.cache
+def input_shape(operation: str) -> Any:
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    return model.operation_model(operation).input_shape
+
+
 def accepted(operation: str, request: dict) -> dict:
     """The request, if botocore and its service model (lengths, patterns, enums) take it."""
-    model = botocore.session.get_session().get_service_model("sagemaker")
-    shape = model.operation_model(operation).input_shape
+    shape = input_shape(operation)
     report = ParamValidator().validate(request, shape)
     assert not report.has_errors(), report.generate_report()
     shapes.check(shape, json.loads(json.dumps(request)))

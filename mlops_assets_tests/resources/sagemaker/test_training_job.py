@@ -1,12 +1,23 @@
 """A training job as a Dagster step: what the run sees of it, live and at its end."""
 
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from mlops_assets_tests.resources.sagemaker.conftest import Ended, Lab, eventually, train
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.sagemaker_local import lifecycle
+from mlops_assets_tests.resources.sagemaker.conftest import (
+    Ended,
+    Lab,
+    eventually,
+    python_environment,
+    train,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -116,6 +127,50 @@ print("after pipes")
     assert not list(lab.objects().list("s3://lake/pipes"))
     adopted = train(lab.training(), spec, instance=instance, extras={"rows": 0})
     assert (adopted.metadata["adopted"], adopted.metadata["rows"]) == (True, 336_776)
+
+
+@pytest.fixture
+def unmounted(tmp_path: Path) -> Iterator[Lab]:
+    """A server on a machine where /opt/ml cannot be mounted for a job."""
+    program = tmp_path / "unmounted.py"
+    program.write_text("""
+import sys
+from mlops_assets.sagemaker_local import __main__, server
+async def no():
+    return False
+server.mounts_allowed = no
+sys.exit(__main__.main())
+""")
+    home, objects = tmp_path / "sagemaker", f"dir:{tmp_path / 'buckets'}"
+    home.mkdir()
+    arguments = ["--home", str(home), "--objects", objects]
+    process = subprocess.Popen(
+        [sys.executable, str(program), *arguments],
+        env=python_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: lifecycle.running(home), "the server to answer")
+        yield Lab(tmp_path, SageMakerResource(local_home=str(home), local_objects=objects))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_pipes_and_code_arrive_where_opt_ml_cannot_be_mounted(
+    unmounted: Lab, instance: dg.DagsterInstance
+) -> None:
+    """macOS, and Linux without user namespaces: the request has the documented paths."""
+    script = """
+import os
+from dagster_pipes import open_dagster_pipes
+with open_dagster_pipes() as pipes:
+    pipes.report_asset_materialization(metadata={"base": os.environ["SAGEMAKER_BASE_DIR"]})
+"""
+    ended = train(unmounted.training(), unmounted.spec("moved", script), instance=instance)
+    assert ended.success
+    assert ended.metadata["base"].startswith(str(unmounted.root))
 
 
 def test_a_failed_job_fails_the_step_with_its_reason_and_the_end_of_its_log(

@@ -1,0 +1,1 @@
+"""The platform in a browser: a real webserver, a real Chromium."""

@@ -1,0 +1,59 @@
+"""The asset graph as a newcomer sees it: every station, its checks, and nothing broken."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mlops_assets_tests.ui.watch import Watch
+from mlops_assets_tests.ui.webserver import Webserver
+
+pytestmark = pytest.mark.integration
+
+GRAPH = f"/asset-groups?expanded={quote('mlops_assets:__repository__:flight_delays', safe='')}"
+STATIONS = {
+    "raw", "clean", "quarantine", "features", "splits", "model", "evaluation",
+    "registered_model", "endpoint",
+}  # fmt: skip
+CHECKS = {
+    "clean": ("quarantine_share", "entity_key_unique", "row_count", "label_share"),
+    "evaluation": ("quality", "beats_baselines", "beats_champion", "no_leak"),
+}
+
+
+def test_graph_shows_every_station_and_its_checks(page: Page, webserver: Webserver, watch: Watch):
+    """A station that fails to load, or a check that belongs to no asset, would be missing here."""
+    page.goto(webserver.url + GRAPH)
+    nodes = page.locator("svg foreignObject")
+    expect(nodes).to_have_count(len(STATIONS))
+    names = {text.split("Latest event")[0] for text in nodes.all_text_contents()}
+    assert names == STATIONS
+    for station in ("raw", "clean", "features", "splits", "model", "evaluation", "endpoint"):
+        node = nodes.filter(has_text=station).filter(has_text="Asset checks")
+        expect(node.first).to_be_visible()
+    assert watch.faults == []
+
+
+@pytest.mark.parametrize("station", CHECKS)
+def test_checks_page_lists_the_declared_checks(
+    page: Page, webserver: Webserver, watch: Watch, station: str
+):
+    """Checks that only exist while a run emits them have no page to look at before it."""
+    page.goto(f"{webserver.url}/assets/flight_delays/{station}?view=checks")
+    for name in CHECKS[station]:
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    assert watch.faults == []
+
+
+def test_watch_sees_faults(page: Page, webserver: Webserver, watch: Watch):
+    """The control: without it, the other tests' empty lists of faults would prove nothing."""
+    page.goto(f"{webserver.url}/server_info")
+    page.evaluate("console.error('broken')")
+    page.evaluate("fetch('/graphql', {method: 'POST', body: 'not JSON'})")
+    page.evaluate("fetch('http://localhost:9/').catch(() => null)")
+    page.evaluate("setTimeout(() => { throw new Error('thrown') })")
+    page.wait_for_timeout(500)
+    for kind in ("console: broken", "status 4", "other host: http://localhost:9/", "uncaught: "):
+        assert any(fault.startswith(kind) for fault in watch.faults), (kind, watch.faults)
