@@ -1,56 +1,47 @@
-"""AWS for tests: moto's server on a loopback port of this process, and the way to reach it.
+"""AWS for tests: moto's server on a loopback port, and the way to reach it.
 
 Belongs here: starting it. Does not belong here: SageMaker, which this project serves itself.
 """
 
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import patch
-
-from moto.core.responses import ActionResult
-from moto.glue.exceptions import GlueClientError
-from moto.glue.responses import GlueResponse
-from moto.server import ThreadedMotoServer
 
 REGION = "us-east-1"
 KEY = "testing"
+
+# A process each, for all servers of one process share their buckets, tables and logs.
+_SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://%s:%s" % server.get_host_and_port(), flush=True)
+sys.stdin.read()  # until the tests close the pipe, or end in whatever way
+server.stop()
+"""
 
 
 @contextmanager
 def aws_server() -> Iterator[str]:
     """The URL of a fresh AWS (S3, Glue, Logs, …) that is gone afterwards."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    with patch.object(GlueResponse, "update_table", _update_if_version_matches):
-        server.start()
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a line for every request
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url, "moto's server did not start"
         try:
-            host, port = server.get_host_and_port()
-            yield f"http://{host}:{port}"
+            yield url
         finally:
-            server.stop()
-
-
-_update_table = GlueResponse.update_table
-_one_at_a_time = threading.Lock()
-
-
-def _update_if_version_matches(request: GlueResponse) -> ActionResult:
-    """Glue's optimistic lock, which moto 5.2 leaves out: it ignores ``VersionId``.
-
-    AWS answers ConcurrentModificationException if the table is no longer at that version.
-    """
-    expected = request.parameters.get("VersionId")
-    with _one_at_a_time:
-        database, name = (
-            request.parameters["DatabaseName"],
-            request.parameters["TableInput"]["Name"],
-        )
-        current = request.glue_backend.get_table(database, name).as_dict()["VersionId"]
-        if expected is not None and str(expected) != current:
-            raise GlueClientError(
-                "ConcurrentModificationException", f"{name} is at version {current}, not {expected}"
-            )
-        return _update_table(request)
+            process.stdin.close()
 
 
 def environment(url: str) -> dict[str, str]:

@@ -15,12 +15,8 @@ from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker.endpoints import (
-    Deployment,
-    EndpointSpec,
-    deploy,
-    smoke,
-)
+from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
+from mlops_assets.resources.sagemaker.endpoints import Deployment, deploy, smoke
 from mlops_assets.resources.sagemaker.payload import json_rows
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource

@@ -155,7 +155,7 @@ def _point_in_time(
         pipeline.features,
         rows,
         history,
-        chosen,
+        chosen.tolist(),
         event_time=pipeline.event_time,
         horizon=pd.Timedelta(pipeline.horizon),
         lookback=pd.Timedelta(pipeline.lookback),

@@ -17,10 +17,11 @@ import pandera.pandas as pa
 _ROWS = 20
 
 # pandera's built-in rules of one argument, in fewer words than their names.
+_LEAST, _MOST = "greater_than_or_equal_to", "less_than_or_equal_to"
 _RULES = {
-    "greater_than_or_equal_to": "≥",
+    _LEAST: "≥",
     "greater_than": ">",
-    "less_than_or_equal_to": "≤",
+    _MOST: "≤",
     "less_than": "<",
     "equal_to": "=",
     "not_equal_to": "≠",
@@ -64,8 +65,12 @@ def sample(
 
 def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> dg.MarkdownMetadataValue:
     """Metrics by row, models by column."""
-    frame = pd.DataFrame(columns).rename_axis("metric").reset_index()
-    return table(frame)
+    return table(_fixed(pd.DataFrame(columns)).rename_axis("metric").reset_index())
+
+
+def _fixed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Numbers with as many decimals each, so that a column can be compared by eye."""
+    return frame.map(lambda value: f"{value:.4f}")
 
 
 def facts(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
@@ -78,12 +83,9 @@ def slices_table(
 ) -> dg.MarkdownMetadataValue:
     """A table of `ml.metrics.by_slice`: rows, the primary metric and the first few others."""
     others = [c for c in slices.columns if c not in {"slice_column", "value", "rows", primary}]
-    named = slices["slice_column"] + " = " + slices["value"].astype(str)
-    return table(
-        pd.concat(
-            [named.rename("slice"), slices[["rows", primary, *others[: metrics - 1]]]], axis=1
-        )
-    )
+    named = (slices["slice_column"] + " = " + slices["value"].astype(str)).rename("slice")
+    shown = _fixed(slices[[primary, *others[: metrics - 1]]])
+    return table(pd.concat([named, slices["rows"], shown], axis=1))
 
 
 def columns(model: type[pa.DataFrameModel]) -> dict[str, dg.TableSchemaMetadataValue]:
@@ -104,7 +106,12 @@ def _meaning(column: pa.Column) -> str:
     """The column's own description, else its rules in words."""
     if column.description:
         return str(column.description)
-    rules = [_rule(check) for check in column.checks]
+    bounds = {str(c.name): next(iter((c.statistics or {}).values()), None) for c in column.checks}
+    if bounds.keys() >= {_LEAST, _MOST}:
+        rules = [f"{bounds[_LEAST]} to {bounds[_MOST]}"]
+        rules += [_rule(check) for check in column.checks if check.name not in (_LEAST, _MOST)]
+    else:
+        rules = [_rule(check) for check in column.checks]
     rules += ["unique"] if column.unique else []
     rules += ["may be missing"] if column.nullable else []
     return ", ".join(rules)

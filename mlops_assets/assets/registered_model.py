@@ -25,7 +25,7 @@ from mlops_assets.resources.sagemaker.names import digest_of
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 
-_SHOWN = ("trained_on", "train_rows", "dataset_digest", "features_snapshot", "job_arn", "commit")
+_SHOWN = ("trained_on", "train_rows", "features_snapshot", "dataset_digest", "commit")
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -82,7 +82,7 @@ def _origin(
     split = store.load(SplitRecord, pipeline.name, "splits", record.as_of)
     model = store.load(ModelRecord, pipeline.name, "model", record.as_of)
     told = lineage(pipeline, split, model)
-    return {"lineage": facts({name: told[name] for name in _SHOWN})}
+    return {"lineage": facts({name: told[name][:48] for name in _SHOWN})}
 
 
 def _refused(evaluation: EvaluationRecord) -> RegistrationRecord:

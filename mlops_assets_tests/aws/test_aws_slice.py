@@ -247,7 +247,9 @@ def test_a_sagemaker_that_only_says_completed_is_not_believed(world: World) -> N
 
     The same run asks it instead of our server, and must stop there, with nothing registered.
     """
-    elsewhere = replace(world, sagemaker=None)
+    # Another image is another job, for which no model of the first one lies ready in S3.
+    image = {"MLOPS_IMAGE_URI": world.settings["MLOPS_IMAGE_URI"].replace("ab", "cd")}
+    elsewhere = replace(world, sagemaker=None, settings={**world.settings, **image})
     ran = elsewhere.materialize('key:"diabetes/model"+')
     assert not ran.success
     assert "model.tar.gz" in ran.output

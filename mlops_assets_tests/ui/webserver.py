@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -57,7 +58,7 @@ class Webserver:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                urllib.request.urlopen(f"{self.url}/server_info", timeout=5).close()
+                urllib.request.urlopen(f"{self.url}/server_info", timeout=5).close()  # noqa: S310
             except OSError:
                 time.sleep(0.2)
             else:
@@ -66,8 +67,6 @@ class Webserver:
 
     def stop(self) -> None:
         """End the whole group; the home is a temporary one, nothing needs saving."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()

@@ -1,0 +1,139 @@
+"""`mlops`, as a newcomer uses it: what is printed must be true, and what it says to run must run."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops_assets_tests.diabetes import write_csv
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+
+
+class Shell:
+    """Runs commands in one home."""
+
+    def __init__(self, home: Path) -> None:
+        write_csv(home / "csv")
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_", "DAGSTER_"))},
+            "MLOPS_HOME": str(home / "home"),
+            "MLOPS_PIPELINES": "mlops_assets_tests.cli.tiny",
+            "TINY_CSV": str(home / "csv"),
+            "COLUMNS": "200",
+        }
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env=self.environment,
+        )
+
+    def mlops(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-c", "from mlops_assets.cli import main; main()", *arguments)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    shell = Shell(tmp_path_factory.mktemp("cli"))
+    yield shell
+    shell.mlops("down")
+
+
+@pytest.fixture(scope="module")
+def demo(shell):
+    done = shell.mlops("demo", "diabetes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_help_is_light_and_names_every_command(shell):
+    done = shell.python(
+        "-c",
+        "import sys; from mlops_assets.cli import app\n"
+        "print(sorted({'dagster', 'pandas', 'boto3'} & set(sys.modules)))",
+    )
+    assert done.stdout.strip() == "[]"
+    for command in ("demo", "up", "down", "status", "invoke", "reproduce", "ui"):
+        assert command in shell.mlops("--help").stdout
+
+
+def test_demo_shows_the_model_beside_its_baseline(demo):
+    assert re.search(r"rmse +\d+\.\d+ +\d+\.\d+", demo)
+    assert "what came true" in demo
+
+
+def test_the_printed_curl_line_runs_as_it_is(demo, shell):
+    line = next(line for line in demo.splitlines() if line.startswith("curl "))
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert len(json.loads(done.stdout)["predictions"]) == 1
+
+
+def test_the_printed_boto3_lines_run_as_they_are(demo, shell):
+    start = demo.index("import boto3")
+    snippet = demo[start : demo.index("print(reply", start)] + 'print(reply["Body"].read())'
+    done = shell.python("-c", snippet)
+    assert "predictions" in done.stdout, done.stderr
+
+
+def test_the_second_demo_changes_nothing(demo, shell):
+    before = shell.mlops("status").stdout
+    again = shell.mlops("demo", "diabetes")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("up to date") == 2
+    assert shell.mlops("status").stdout == before
+
+
+def test_reproduce_gives_the_same_bytes(demo, shell):
+    package = re.search(r"arn:aws:sagemaker:\S+model-package/diabetes/\d+", demo)
+    assert package
+    done = shell.mlops("reproduce", package[0])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "byte for byte" in done.stdout
+    assert "differs" not in done.stdout
+
+
+def test_down_stops_and_up_hosts_again(demo, shell):
+    assert "Stopped" in shell.mlops("down").stdout
+    assert "not running" in shell.mlops("status").stdout
+    assert "answers at http://127.0.0.1" in shell.mlops("up").stdout
+    done = shell.mlops("invoke", "diabetes", "--partition", "all", "--row", "3")
+    assert "what came true" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("demo", "nothing"), "there is no pipeline 'nothing'. Declared: flight_delays, diabetes"),
+        (("demo", "diabetes", "--partition", "some"), "--partition some: the source has all"),
+        (("invoke", "diabetes", "--partition", "some"), "no partition some"),
+        (("invoke", "diabetes", "--partition", "all", "--row", "9999"), "has rows 0 to 441"),
+        (("reproduce", "arn:aws:sagemaker:us-east-1:000000000000:model-package/x/1"), "no model"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_do(demo, shell, arguments, message):
+    done = shell.mlops(*arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_one_line(shell):
+    shell.environment["MLOPS_ENV"] = "azure"
+    try:
+        done = shell.mlops("status")
+    finally:
+        del shell.environment["MLOPS_ENV"]
+    assert done.returncode == 1
+    assert done.stderr.startswith("mlops: MLOPS_ENV='azure'")

@@ -1,0 +1,122 @@
+"""`mlops ui` as a person runs it: it says where it is, serves, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.ui import run
+
+ROOT = Path(__file__).parents[2]
+QUERY = "{ assetNodes { id } }"
+
+
+@pytest.fixture
+def mlops_ui(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the command in a home of its own; what a failed test leaves is killed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "DAGSTER_", "MLOPS_"))}
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("mlops")), "ui", *arguments],
+            cwd=ROOT,
+            env={**kept, "MLOPS_HOME": str(tmp_path / "home"), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            for child in [*psutil.Process(process.pid).children(recursive=True), process]:
+                child.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> list[str]:
+    """The lines up to the first that has the pattern."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(pattern, line):
+            return lines
+    raise AssertionError(f"ended without {pattern!r}:\n{''.join(lines)}")
+
+
+def interrupted(process: subprocess.Popen[str], number: signal.Signals) -> list[psutil.Process]:
+    """Those of its processes that are still there after it was interrupted and has ended."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family, "nothing was started: the test would prove nothing"
+    process.send_signal(number)
+    assert process.wait(60) == 0
+    return psutil.wait_procs(family, timeout=5)[1]
+
+
+@pytest.mark.integration
+def test_serves_beside_a_taken_port_and_stops_with_everything(mlops_ui):
+    """On a taken port Dagster serves nothing and says nothing; its code servers outlive it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = mlops_ui("--port", str(port))
+        said = read_until(process, r"http://127\.0\.0\.1:\d+")
+    assert any(f"Port {port} is taken" in line for line in said)
+    found = re.search(r"http://127\.0\.0\.1:(\d+)", said[-1])
+    assert found is not None
+    assert int(found[1]) != port
+    request = urllib.request.Request(  # noqa: S310
+        f"{found[0]}/graphql",
+        data=json.dumps({"query": QUERY}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+        assert len(json.load(reply)["data"]["assetNodes"]) == 9
+    assert interrupted(process, signal.SIGINT) == []
+
+
+@pytest.mark.integration
+def test_terminated_while_starting_leaves_nothing(mlops_ui):
+    """SIGTERM ends a Python process at once: its servers would stay, in sessions of their own."""
+    process = mlops_ui("--no-daemon", "--port", "0")
+    read_until(process, "Starting")
+    assert interrupted(process, signal.SIGTERM) == []
+
+
+@pytest.mark.integration
+def test_a_server_that_ends_by_itself_is_named(mlops_ui, tmp_path):
+    """It used to end in silence, as if it had been asked to."""
+    broken = tmp_path / "dagster"
+    broken.mkdir()
+    (broken / "dagster.yaml").write_text("no_such_section: {}\n")
+    process = mlops_ui("--no-daemon", "--port", "0", DAGSTER_HOME=str(broken))
+    said = "".join(read_until(process, "ended with exit status"))
+    assert "dagster-webserver ended with exit status" in said
+    assert "no_such_section" in said
+    assert process.wait(30) == 1
+
+
+def test_outside_the_project_says_where_to_run(tmp_path, monkeypatch):
+    """Dagster's own message for a missing workspace does not say what to do."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match=r"workspace\.yaml is missing: run mlops ui from"):
+        run(0, daemon=False)

@@ -1,0 +1,8 @@
+"""The diabetes pipeline as a module that MLOPS_PIPELINES can name."""
+
+import os
+from pathlib import Path
+
+from mlops_assets_tests.diabetes import declare
+
+pipeline = declare(Path(os.environ.get("TINY_CSV", "not-set")))
