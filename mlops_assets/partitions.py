@@ -39,11 +39,12 @@ class Partitions:
     """Time windows in a time zone, or one static partition named ``all``.
 
     Args:
-        start: first window, in the format of its keys (``2013-01-01``; hourly ``2013-01-01-00:00``).
+        start: key of the first window: ``2013-01-01``, hourly ``2013-01-01-00:00``.
         end: the window at which the data stops, exclusive; open when left out.
         time_zone: IANA name of the zone whose midnight cuts the windows.
 
-    >>> Partitions(kind="monthly", start="2013-01-01", end="2013-04-01").definition.get_partition_keys()
+    >>> months = Partitions(kind="monthly", start="2013-01-01", end="2013-04-01")
+    >>> months.definition.get_partition_keys()
     ['2013-01-01', '2013-02-01', '2013-03-01']
     """
 
@@ -85,7 +86,8 @@ class Partitions:
     def before(self, key: str, lookback: dt.timedelta) -> list[str]:
         """The partitions that overlap the ``lookback`` before a partition, in order.
 
-        >>> Partitions(kind="monthly", start="2013-01-01").before("2013-03-01", dt.timedelta(days=2))
+        >>> months = Partitions(kind="monthly", start="2013-01-01")
+        >>> months.before("2013-03-01", dt.timedelta(days=2))
         ['2013-02-01']
         """
         definition = self.definition

@@ -167,10 +167,9 @@ class Gate:
 
     def holds(self, value: float) -> bool:
         """Whether the bound is kept; an undefined metric (NaN) never keeps it."""
-        if self.at_least is not None:
-            return value >= self.at_least
-        assert self.at_most is not None
-        return value <= self.at_most
+        above = self.at_least is None or value >= self.at_least
+        below = self.at_most is None or value <= self.at_most
+        return above and below
 
     def __str__(self) -> str:
         if self.at_least is not None:
@@ -343,7 +342,9 @@ class MLPipeline:
             "event_time": (self.event_time,) if self.event_time else (),
             "label.column": (self.label.column,),
             "evaluation.slices": self.evaluation.slices,
-            "evaluation.sensitive": (self.evaluation.sensitive,) if self.evaluation.sensitive else (),
+            "evaluation.sensitive": (self.evaluation.sensitive,)
+            if self.evaluation.sensitive
+            else (),
         }.items():
             for column in wanted:
                 _require(

@@ -87,11 +87,7 @@ def test_the_graph_is_the_loop(graph):
 
 
 def test_checks_that_guard_the_next_station_block(graph):
-    checks = {
-        check.name: check.blocking
-        for assets in graph.assets
-        for check in assets.check_specs
-    }
+    checks = {check.name: check.blocking for assets in graph.assets for check in assets.check_specs}
     assert {name for name, blocking in checks.items() if blocking} == {
         "raw_schema", "quarantine_share", "entity_key_unique", "feature_schema", "point_in_time",
         "no_overlap", "artifact", "quality", "beats_baselines", "beats_champion", "no_leak",

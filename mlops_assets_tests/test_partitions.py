@@ -1,6 +1,7 @@
 """Partitions: windows in the pipeline's own time zone, and what came before them."""
 
 import datetime as dt
+import itertools
 
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ def test_windows_tile_the_year_without_gap_or_overlap():
     """DST days must neither be skipped nor doubled."""
     windows = [NEW_YORK.window(key) for key in NEW_YORK.definition.get_partition_keys()]
     assert len(windows) == 12
-    assert all(before[1] == after[0] for before, after in zip(windows, windows[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(windows))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.pipeline import DeclarationError, Endpoint, Evaluation, Gate, Label, Split, Training
+from mlops_assets.pipeline import (
+    DeclarationError,
+    Endpoint,
+    Evaluation,
+    Gate,
+    Label,
+    Split,
+    Training,
+)
 from mlops_assets_tests.diabetes import declare
 
 

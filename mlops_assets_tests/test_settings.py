@@ -56,7 +56,7 @@ def test_aws_reads_lists_and_endpoints(monkeypatch):
 
 def test_an_unknown_world_is_refused(monkeypatch):
     monkeypatch.setenv("MLOPS_ENV", "azure")
-    with pytest.raises(SettingsError, match="MLOPS_ENV='azure'.*'local' or 'aws'"):
+    with pytest.raises(SettingsError, match=r"MLOPS_ENV='azure'.*'local' or 'aws'"):
         Settings.load()
 
 

@@ -117,9 +117,10 @@ def _judge(pipeline: MLPipeline, store: Store, partition: str, now: Champion | N
             holdout[columns],
             pipeline.label.kind,
         )
-    comparable = now if now is not None and not now.has_seen(partition) else None
-    if comparable is not None:
-        answers["champion"] = _champion_answers(store, comparable, holdout)
+    # The champion itself, evaluated again, would only repeat the model's column.
+    rival = now if now is not None and now.artifact_digest != model.artifact_digest else None
+    if rival is not None and not rival.has_seen(partition):
+        answers["champion"] = _champion_answers(store, rival, holdout)
     measured = {name: measure(truth, values) for name, values in answers.items()}
     record = EvaluationRecord(
         as_of=partition,

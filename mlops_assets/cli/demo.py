@@ -33,7 +33,9 @@ def run(name: str, partition: str | None) -> None:
     if as_of not in available:
         raise CommandError(f"--partition {as_of}: the source has {', '.join(available)}")
     console.print(f"[bold cyan]{name}[/]  {pipeline.description}", soft_wrap=True)
-    console.print(f"[dim]{pipeline.source.describe().rstrip('.')}. Kept in {world.settings.home}[/]\n")
+    console.print(
+        f"[dim]{pipeline.source.describe().rstrip('.')}. Kept in {world.settings.home}[/]\n"
+    )
     for each in [*training_window(available, as_of, pipeline.split.window), as_of]:
         _bring(world, pipeline, DATA_STATIONS, each)
     _bring(world, pipeline, MODEL_STATIONS, as_of)

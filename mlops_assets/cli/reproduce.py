@@ -60,7 +60,9 @@ def _say_code(pipeline: MLPipeline, lineage: Mapping[str, str]) -> None:
 
 
 def _dataset(world: World, pipeline: MLPipeline, lineage: Mapping[str, str]) -> list[str]:
-    console.print(f"dataset         from snapshot {lineage['features_snapshot']} of the lake", end="")
+    console.print(
+        f"dataset         from snapshot {lineage['features_snapshot']} of the lake", end=""
+    )
     record = SplitRecord.model_validate_json(world.store.open().read(lineage["split_uri"]))
     digest = rebuild(pipeline, world.lake, world.store, record)
     same = digest == lineage["dataset_digest"]

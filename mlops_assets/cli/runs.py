@@ -6,7 +6,7 @@ Not here: what a station does.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
@@ -54,7 +54,8 @@ def _source_changed(world: World, pipeline: MLPipeline, station: str, partition:
     if not records or records[0].asset_materialization is None:
         return True
     seen = records[0].asset_materialization.metadata["source_version"].value
-    return seen.get(partition) != pipeline.source.version(partition)
+    now = pipeline.source.version(partition)
+    return not isinstance(seen, Mapping) or seen.get(partition) != now
 
 
 def _champion_stays(world: World, pipeline: MLPipeline, partition: str) -> bool:
@@ -144,8 +145,9 @@ class _Progress(logging.Handler):
             console.print(f"      {mark} {evaluation.check_name}[/]: {evaluation.description}")
 
 
-@dg.logger(description="Progress of a run, for people at a terminal.")
+@dg.logger
 def _progress(context: dg.InitLoggerContext) -> logging.Logger:
+    """Progress of a run, for people at a terminal."""
     logger = logging.Logger("mlops.progress", logging.DEBUG)
     logger.addHandler(_Progress())
     return logger

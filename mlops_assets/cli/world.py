@@ -5,16 +5,18 @@ Also the `World` that every other command works in: settings, definitions, Dagst
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.cli.errors import CommandError
-from mlops_assets.definitions import build_defs
+from mlops_assets.definitions import build_defs, build_resources
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
@@ -66,22 +68,21 @@ class World:
         known = ", ".join(pipeline.name for pipeline in pipelines)
         raise CommandError(f"there is no pipeline {name!r}. Declared: {known}")
 
+    @cached_property
+    def _resources(self) -> dict[str, Any]:
+        return build_resources(self.settings)
+
     @property
     def sagemaker(self) -> SageMakerResource:
-        return self._resource("sagemaker", SageMakerResource)
+        return cast(SageMakerResource, self._resources["sagemaker"])
 
     @property
     def store(self) -> Store:
-        return self._resource("store", Store)
+        return cast(Store, self._resources["store"])
 
     @property
     def lake(self) -> Lake:
-        return self._resource("lake", LakeResource).open()
-
-    def _resource(self, name: str, kind: type) -> "dg.ConfigurableResource":
-        resource = (self.definitions.resources or {})[name]
-        assert isinstance(resource, kind)
-        return resource
+        return cast(LakeResource, self._resources["lake"]).open()
 
 
 def up() -> None:
@@ -89,7 +90,9 @@ def up() -> None:
     if not settings.is_local:
         raise CommandError("MLOPS_ENV=aws: SageMaker is AWS's own, there is nothing to start")
     server = lifecycle.ensure_running(settings.sagemaker_home, objects=settings.objects)
-    console.print(f"The local SageMaker API answers at [bold]{server.url}[/] (process {server.pid}).")
+    console.print(
+        f"The local SageMaker API answers at [bold]{server.url}[/] (process {server.pid})."
+    )
     console.print("What it holds: [bold]mlops status[/]")
 
 
@@ -124,19 +127,24 @@ def status() -> None:
             for j in client.list_training_jobs(MaxResults=10)["TrainingJobSummaries"]
         ],
     )
-    packages = []
-    for group in client.list_model_package_groups(MaxResults=50)["ModelPackageGroupSummaryList"]:
-        for package in client.list_model_packages(
-            ModelPackageGroupName=group["ModelPackageGroupName"],
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            MaxResults=5,
-        )["ModelPackageSummaryList"]:
-            packages.append((package["ModelPackageArn"], package.get("ModelApprovalStatus", "")))
-    _show("Model packages", ("package", "approval"), packages)
+    groups = client.list_model_package_groups(MaxResults=50)["ModelPackageGroupSummaryList"]
+    _show(
+        "Model packages",
+        ("package", "approval"),
+        [
+            (package["ModelPackageArn"], package.get("ModelApprovalStatus", ""))
+            for group in groups
+            for package in client.list_model_packages(
+                ModelPackageGroupName=group["ModelPackageGroupName"],
+                SortBy="CreationTime",
+                SortOrder="Descending",
+                MaxResults=5,
+            )["ModelPackageSummaryList"]
+        ],
+    )
 
 
-def _show(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _show(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)

@@ -1,4 +1,4 @@
-"""raw → clean (+ quarantine) → features → splits, over a real lake: nothing lost, nothing leaked."""
+"""raw → clean (+ quarantine) → features → splits, over a real lake: nothing lost or leaked."""
 
 import json
 
@@ -30,8 +30,7 @@ def test_a_range_runs_as_one_run_and_fills_every_partition(world):
     assert world.lake.partitions("deliveries.features") == list(DAYS)
     assert len(world.lake.read("deliveries.features", [DAYS[1]])) == 40
     records = {
-        day: world.resources["store"].load(SplitRecord, "deliveries", "splits", day)
-        for day in DAYS
+        day: world.resources["store"].load(SplitRecord, "deliveries", "splits", day) for day in DAYS
     }
     assert records[DAYS[0]].method == "time", "the first day has no past to train on"
     assert records[DAYS[3]].train_partitions == (DAYS[1], DAYS[2])

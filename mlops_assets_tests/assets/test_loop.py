@@ -1,4 +1,4 @@
-"""The whole loop of the tiny pipeline: real jobs, a real endpoint, gates that stop what they must."""
+"""The whole loop of the tiny pipeline: real jobs, a real endpoint, gates that really stop."""
 
 import dataclasses
 import json
@@ -44,10 +44,14 @@ def served(world: TestWorld) -> str:
 def ask(world: TestWorld) -> list[float]:
     rows = world.lake.read("diabetes.features", ["all"]).head(3)
     body = rows[list(world.pipeline.feature_columns)].to_dict("records")
-    reply = world.resources["sagemaker"].runtime().invoke_endpoint(
-        EndpointName=world.pipeline.slug,
-        ContentType="application/json",
-        Body=json.dumps({"instances": body}),
+    reply = (
+        world.resources["sagemaker"]
+        .runtime()
+        .invoke_endpoint(
+            EndpointName=world.pipeline.slug,
+            ContentType="application/json",
+            Body=json.dumps({"instances": body}),
+        )
     )
     return json.loads(reply["Body"].read())["predictions"]
 

@@ -1,4 +1,4 @@
-"""`mlops`, as a newcomer uses it: what is printed must be true, and what it says to run must run."""
+"""`mlops`, as a newcomer uses it: what it prints is true, what it says to run runs."""
 
 import json
 import os

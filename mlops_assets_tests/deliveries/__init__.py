@@ -1,4 +1,4 @@
-"""A tiny time-partitioned pipeline: will a parcel be late? Made here, so that a leak can be planted.
+"""A tiny time-partitioned pipeline, will a parcel be late? Made here, to plant leaks in.
 
 A parcel is promised for ``promised_at``; the question is asked an hour before. Whether it came late
 is known at ``delivered_at``. A depot's recent lateness is what a feature may know; the parcel's own
@@ -114,9 +114,7 @@ def _features(df: pd.DataFrame, history: pd.DataFrame, before: pd.Timedelta) -> 
     return made.assign(recent_late=np.array(recent, float), late=df["late"].to_numpy(float))
 
 
-def declare(
-    features: FeaturesFunction = features, source: MadeParcels | None = None
-) -> MLPipeline:
+def declare(features: FeaturesFunction = features, source: MadeParcels | None = None) -> MLPipeline:
     return MLPipeline(
         name="deliveries",
         description="Will this parcel be late?",

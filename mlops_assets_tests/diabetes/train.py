@@ -58,9 +58,7 @@ def main() -> None:
         *({"name": name, "type": "number", "missing": "nan"} for name in numbers),
     ]
     (model_dir / "features.json").write_text(
-        json.dumps(
-            {"version": 1, "kind": "regression", "label": options.label, "columns": columns}
-        )
+        json.dumps({"version": 1, "kind": "regression", "label": options.label, "columns": columns})
     )
     check = train.drop(columns=options.label).sample(1500, replace=True, random_state=0)
     check = check.reset_index(drop=True)

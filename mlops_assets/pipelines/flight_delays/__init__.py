@@ -72,8 +72,6 @@ pipeline = MLPipeline(
     ),
     approval="auto",
     endpoint=Endpoint(instance_type="ml.m5.large"),
-    monitors=Monitors(
-        quarantine_share=0.01, rows=(20_000, 35_000), label_share=(0.10, 0.40)
-    ),
+    monitors=Monitors(quarantine_share=0.01, rows=(20_000, 35_000), label_share=(0.10, 0.40)),
     personal=("tailnum",),
 )
