@@ -12,7 +12,6 @@ import datetime as dt
 import hashlib
 import inspect
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from mlops_assets.ml import baselines
 from mlops_assets.ml.splitting import Expanding, Sliding
 from mlops_assets.partitions import Partitions
+from mlops_assets.source_files import source_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -378,21 +378,16 @@ class MLPipeline:
     def code_version(self, *parts: Any) -> str:
         """A digest for Dagster's staleness, of source files and declared values.
 
-        Functions, classes and paths count by the source file they stand in, everything else by its
-        ``repr``.
+        Functions and classes count by their module's source and that of the modules of the same
+        package which it imports, paths by their content, everything else by its ``repr``.
         """
         digest = hashlib.sha256()
         for part in parts:
-            path = _source_file(part)
-            content = path.read_bytes() if path else repr(part).encode()
-            digest.update(content + b"\0")
+            if isinstance(part, Path):
+                digest.update(part.read_bytes() + b"\0")
+            elif inspect.isclass(part) or inspect.isfunction(part):
+                for path in source_files(part.__module__):
+                    digest.update(path.read_bytes() + b"\0")
+            else:
+                digest.update(repr(part).encode() + b"\0")
         return digest.hexdigest()[:12]
-
-
-def _source_file(part: Any) -> Path | None:
-    if isinstance(part, Path):
-        return part
-    if inspect.isclass(part) or inspect.isfunction(part):
-        name = getattr(sys.modules.get(part.__module__), "__file__", None)
-        return Path(name) if name else None
-    return None

@@ -7,28 +7,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from mlops_assets_tests import aws_process
 
 REGION = "us-east-1"
 KEY = "testing"
 
-# A process each, for all servers of one process share their buckets, tables and logs.
-_SERVE = """
-import sys
-from moto.server import ThreadedMotoServer
-
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print("http://%s:%s" % server.get_host_and_port(), flush=True)
-sys.stdin.read()  # until the tests close the pipe, or end in whatever way
-server.stop()
-"""
-
 
 @contextmanager
 def aws_server() -> Iterator[str]:
-    """The URL of a fresh AWS (S3, Glue, Logs, …) that is gone afterwards."""
+    """The URL of a fresh AWS (S3, Glue, Logs, …) that is gone afterwards.
+
+    A process each, for all servers of one process share their buckets, tables and logs.
+    """
     with subprocess.Popen(
-        [sys.executable, "-c", _SERVE],
+        [sys.executable, "-m", aws_process.__name__],
+        cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a line for every request

@@ -88,3 +88,23 @@ def test_code_version_follows_the_source(pipeline, tmp_path):
     assert before == pipeline.code_version(script)
     script.write_text("print(2)")
     assert before != pipeline.code_version(script)
+
+
+def test_code_version_sees_a_change_in_a_module_beside_it(pipeline, tmp_path, monkeypatch):
+    """A helper that features import must make features stale, or old features would be served."""
+    package = tmp_path / "mypipeline"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "windows.py").write_text("SIZE = 1\n")
+    (package / "unused.py").write_text("")
+    (package / "features.py").write_text(
+        "from mypipeline.windows import SIZE\n\ndef features(df, history):\n    return df\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from mypipeline.features import features  # type: ignore[import-not-found]
+
+    before = pipeline.code_version(features)
+    (package / "unused.py").write_text("CHANGED = True\n")
+    assert pipeline.code_version(features) == before
+    (package / "windows.py").write_text("SIZE = 2\n")
+    assert pipeline.code_version(features) != before

@@ -5,6 +5,8 @@ what the records say (`assets.records`) and anything that grows with the data.
 """
 
 import hashlib
+import os
+from functools import lru_cache
 from typing import TypeVar
 
 import dagster as dg
@@ -19,6 +21,12 @@ class RecordNotFound(LookupError):
     """A station has not run for a partition; the message says how to run it."""
 
 
+@lru_cache
+def _opened(pid: int, location: str) -> Objects:
+    # By process: connections must not be shared with a forked child.
+    return open_objects(location)
+
+
 class Store(dg.ConfigurableResource):
     """The platform's bucket: records, datasets and job artifacts, under ``s3://<bucket>/``."""
 
@@ -26,7 +34,8 @@ class Store(dg.ConfigurableResource):
     objects: str
 
     def open(self) -> Objects:
-        return open_objects(self.objects)
+        """The store behind the bucket; one per process, with its connections."""
+        return _opened(os.getpid(), self.objects)
 
     def uri(self, *parts: str) -> str:
         return "/".join([f"s3://{self.bucket}", *parts])

@@ -96,6 +96,10 @@ class Images:
             "AWS_REGION": self._config.region,
             "AWS_DEFAULT_REGION": self._config.region,
             **dict.fromkeys(_THREADS, cores),
+            # Threads that wait by spinning starve each other where cores are shared.
+            "OMP_WAIT_POLICY": "PASSIVE",
+            # ONNX Runtime reports to its maker unless told not to before it is imported.
+            "ORT_DISABLE_TELEMETRY": "1",
         }
         if repository(image) == OWN:  # the image has this project installed; a checkout need not
             defaults["PYTHONPATH"] = str(_PACKAGE_PARENT)

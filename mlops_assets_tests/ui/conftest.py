@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mlops_assets_tests.ui.watch import Watch
 from mlops_assets_tests.ui.webserver import Webserver
 
+PATIENCE_MS = 60_000
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -41,7 +42,8 @@ def webserver(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def page(browser: Browser) -> Iterator[Page]:
     # Wide enough for the graph to be drawn with whole nodes, not with names alone.
     opened = browser.new_page(viewport={"width": 3000, "height": 1200})
-    opened.set_default_timeout(60_000)
+    opened.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)  # its own, five seconds otherwise
     yield opened
     opened.close()
 

@@ -20,6 +20,7 @@ STATIONS = {
     "raw", "clean", "quarantine", "features", "splits", "model", "evaluation",
     "registered_model", "endpoint",
 }  # fmt: skip
+CHECKED = re.compile(r"Asset checks\s*0 / (\d+) Passed")
 CHECKS = {
     "clean": ("quarantine_share", "entity_key_unique", "row_count", "label_share"),
     "evaluation": ("quality", "beats_baselines", "beats_champion", "no_leak"),
@@ -39,12 +40,12 @@ def test_graph_shows_every_station_and_its_checks(page: Page, webserver: Webserv
     page.goto(webserver.url + GRAPH)
     nodes = page.locator("svg foreignObject")
     expect(nodes).to_have_count(len(STATIONS))
+    # The status of checks comes after the nodes.
+    expect(nodes.filter(has_text=CHECKED)).to_have_count(len(declared_checks()))
     shown = dict(text.split("Latest event", 1) for text in nodes.all_text_contents())
     assert set(shown) == STATIONS
     # Nothing has run yet, so none has passed; what counts is that each station knows its checks.
-    checks = {
-        name: re.search(r"Asset checks0 / (\d+) Passed", text) for name, text in shown.items()
-    }
+    checks = {name: CHECKED.search(text) for name, text in shown.items()}
     assert {name: int(found[1]) for name, found in checks.items() if found} == declared_checks()
     assert watch.faults == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,12 +41,20 @@ def _patient_sqlite(uri: str) -> str:
     path = urlsplit(uri).path.removeprefix("/")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with sqlite3.connect(path, timeout=_SQLITE_WAIT_SECONDS) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
+        for attempt in attempts():
+            with attempt:
+                _use_write_ahead_log(path)
     if "timeout=" in uri:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_WAIT_SECONDS}"
+
+
+def _use_write_ahead_log(path: str) -> None:
+    # SQLite does not wait its turn for a change of the journal: it says "locked" at once.
+    with closing(sqlite3.connect(path, timeout=_SQLITE_WAIT_SECONDS)) as connection:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal":
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def attempts() -> Iterator[AttemptManager]:
@@ -71,7 +80,7 @@ def is_conflict(error: BaseException) -> bool:
     from pyiceberg import exceptions as iceberg
     from sqlalchemy import exc as sql
 
-    if isinstance(error, sql.OperationalError):
+    if isinstance(error, sql.OperationalError | sqlite3.OperationalError):
         return any(word in str(error) for word in ("locked", "busy", "already exists"))
     return isinstance(
         error,

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 Result = TypeVar("Result")
+
+_UNREACHABLE_S = 60
 
 _TRANSIENT_CODES = frozenset(
     {
@@ -61,7 +67,7 @@ def already_exists(error: BaseException) -> bool:
 
 def connection_lost(error: BaseException) -> bool:
     """No answer came: the call may or may not have had its effect."""
-    return isinstance(error, HTTPClientError | ConnectionError)
+    return isinstance(error, HTTPClientError | BotoConnectionError | ConnectionError)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -89,10 +95,19 @@ def patiently(call: Callable[[], Result], *, patience_s: float = 1800) -> Result
     retrying = Retrying(
         retry=retry_if_exception(is_transient),
         wait=wait_random_exponential(multiplier=0.5, max=30),
-        stop=stop_after_delay(patience_s),
+        stop=lambda state: stop_after_delay(
+            # An address where nothing listens is more likely wrong than busy.
+            min(patience_s, _UNREACHABLE_S) if _unreachable(state) else patience_s
+        )(state),
         reraise=True,
     )
     return retrying(call)
+
+
+def _unreachable(state: RetryCallState) -> bool:
+    return state.outcome is not None and isinstance(
+        state.outcome.exception(), EndpointConnectionError
+    )
 
 
 def found_or_none(call: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
