@@ -9,7 +9,9 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets import __version__
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.commit import commit
 from mlops_assets.assets.records import ModelRecord, SplitRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine
@@ -19,6 +21,9 @@ from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.requests import TrainingSpec
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
+
+COMMIT_TAG = "mlops:commit"
+VERSION_TAG = "mlops:platform-version"
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -70,8 +75,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             job = sagemaker.client().describe_training_job(
                 TrainingJobName=finished.metadata["job_name"].value
             )
+            tags = sagemaker.client().list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
             digest, verdicts[partition] = _verify(store, job)
-            record = _record(partition, job, split, digest, script_version)
+            record = _record(partition, job, tags, split, digest, script_version)
             store.save(pipeline.name, "model", partition, record)
             records.append(record)
         return dg.MaterializeResult(
@@ -101,6 +107,9 @@ def training_spec(pipeline: MLPipeline, split: SplitRecord, partition: str) -> T
         max_runtime_s=int(training.max_runtime.total_seconds()),
         use_spot=training.use_spot,
         metric_definitions=training.metrics,
+        # Tags are no part of a job's identity: a new commit with the same code adopts the job, and
+        # the job keeps telling which commit made it.
+        tags={COMMIT_TAG: commit(), VERSION_TAG: __version__},
     )
 
 
@@ -123,8 +132,14 @@ def _verify(store: Store, job: dict[str, Any]) -> tuple[str, Verdict]:
 
 
 def _record(
-    partition: str, job: dict[str, Any], split: SplitRecord, digest: str, code_version: str
+    partition: str,
+    job: dict[str, Any],
+    tags: list[dict[str, str]],
+    split: SplitRecord,
+    digest: str,
+    code_version: str,
 ) -> ModelRecord:
+    told = {tag["Key"]: tag["Value"] for tag in tags}
     return ModelRecord(
         as_of=partition,
         job_name=job["TrainingJobName"],
@@ -135,6 +150,8 @@ def _record(
         image=job["AlgorithmSpecification"]["TrainingImage"],
         hyperparameters=job["HyperParameters"],
         code_version=code_version,
+        commit=told.get(COMMIT_TAG, "unknown"),
+        platform_version=told.get(VERSION_TAG, "unknown"),
         billable_seconds=job.get("BillableTimeInSeconds"),
         metrics={m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])},
     )

@@ -38,6 +38,8 @@ class ModelRecord(_Record):
     image: str
     hyperparameters: dict[str, str]
     code_version: str
+    commit: str
+    platform_version: str
     billable_seconds: int | None
     metrics: dict[str, float]
 

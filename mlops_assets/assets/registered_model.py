@@ -4,12 +4,8 @@ Here: what a package must say about where its model comes from. Not here: the re
 (`resources.sagemaker.registry`).
 """
 
-import subprocess
-from pathlib import Path
-
 import dagster as dg
 
-from mlops_assets import __version__
 from mlops_assets.assets.preview import facts
 from mlops_assets.assets.records import (
     EvaluationRecord,
@@ -147,18 +143,6 @@ def lineage(pipeline: MLPipeline, split: SplitRecord, model: ModelRecord) -> dic
         "job_arn": model.job_arn,
         "code_version": model.code_version,
         "hyperparameters_digest": digest_of(model.hyperparameters)[:32],
-        "platform_version": __version__,
-        "commit": commit(),
+        "platform_version": model.platform_version,
+        "commit": model.commit,
     }
-
-
-def commit() -> str:
-    """The commit of the code that runs, with ``-dirty`` for changes; ``unknown`` outside git."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or "unknown"

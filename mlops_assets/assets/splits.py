@@ -101,21 +101,24 @@ class _Parts:
 def _split(
     pipeline: MLPipeline, lake: Lake, store: Store, partition: str
 ) -> tuple[SplitRecord, Verdict]:
-    snapshot = lake.head(pipeline.table("features"))
-    if snapshot is None:
-        raise dg.Failure(
-            f"{pipeline.name}/features has nothing in the lake: materialize it first.",
-            allow_retries=False,
-        )
-    there = lake.partitions(pipeline.table("features"))
+    table = pipeline.table("features")
+    there = lake.partitions(table) if lake.exists(table) else []
     window = training_window(
         sorted({*there, *pipeline.source.partitions()}), partition, pipeline.split.window
     )
+    present = tuple(p for p in window if p in there)
+    # The snapshot that last changed any of them: another partition's commit makes no new split.
+    snapshot = lake.last_change(table, [*present, partition])
+    if partition not in there or snapshot is None:
+        raise dg.Failure(
+            f"{pipeline.name}/features[{partition}] is not in the lake: materialize it first.",
+            allow_retries=False,
+        )
     parts = _parts(
         pipeline,
         lake,
         partition,
-        present=tuple(p for p in window if p in there),
+        present=present,
         missing=tuple(p for p in window if p not in there),
         snapshot=snapshot,
     )

@@ -20,7 +20,8 @@ def world(tmp_path):
 
 
 def parcels(day: str, **changes) -> pd.DataFrame:
-    row = MadeParcels().read(day).tail(1).assign(parcel=f"{day}-extra")
+    delivered = MadeParcels().read(day).dropna(subset=["delivered_at"])
+    row = delivered.tail(1).assign(parcel=f"{day}-extra")
     return row.assign(**changes)
 
 
@@ -145,3 +146,36 @@ def test_the_data_version_of_a_station_is_its_snapshot(world):
     assert tags["dagster/data_version"] == str(
         world.lake.partition_snapshot("deliveries.raw", DAYS[0])
     )
+
+
+def test_another_partition_makes_no_new_split(world):
+    """A split that named the lake's newest snapshot would become a new model version each day."""
+    world.run(*DATA, "splits", partition=DAYS[0])
+    store = world.resources["store"]
+    before = store.load(SplitRecord, "deliveries", "splits", DAYS[0])
+    world.run(*DATA, partition=DAYS[1])
+    world.run("splits", partition=DAYS[0])
+    assert store.load(SplitRecord, "deliveries", "splits", DAYS[0]) == before
+
+
+def test_a_split_without_features_says_what_to_run_first(world):
+    result = world.run("splits", partition=DAYS[0])
+    failure = next(event for event in result.all_events if event.is_step_failure)
+    message = failure.step_failure_data.error.message
+    assert f"deliveries/features[{DAYS[0]}] is not in the lake" in message
+
+
+def test_a_recorded_split_is_made_again_from_its_snapshot(world):
+    """After late rows changed the partition, the recorded snapshot still gives the old dataset."""
+    from mlops_assets.assets.splits import rebuild
+
+    world.run(*DATA, "splits", span=(DAYS[0], DAYS[1]))
+    store = world.resources["store"]
+    record = store.load(SplitRecord, "deliveries", "splits", DAYS[1])
+    late = MadeParcels(extra={DAYS[0]: parcels(DAYS[0])})
+    changed = TestWorld(world.home, deliveries.declare(source=late))
+    changed.run(*DATA, partition=DAYS[0])
+    assert len(changed.lake.read("deliveries.features", [DAYS[0]])) == 41
+    assert rebuild(changed.pipeline, changed.lake, store, record) == record.digest
+    changed.run("splits", partition=DAYS[1])
+    assert store.load(SplitRecord, "deliveries", "splits", DAYS[1]).digest != record.digest

@@ -110,6 +110,20 @@ class Lake:
         found = files.find(handle.metadata, handle.io, snapshot, [partition])
         return found[partition][0].snapshot_id if found else None
 
+    def last_change(self, table: str, partitions: Sequence[str]) -> int | None:
+        """The snapshot that was the last to write any of these partitions, None if none did.
+
+        Read at it, they are what they are now; unlike `head` it stays when others are written.
+        """
+        handle = self._load(table)
+        head = handle.current_snapshot() if handle else None
+        if handle is None or head is None:
+            return None
+        found = files.find(handle.metadata, handle.io, head, list(partitions))
+        written = {part.snapshot_id for parts in found.values() for part in parts}
+        known = [s for s in handle.metadata.snapshots if s.snapshot_id in written]
+        return max(known, key=lambda s: s.sequence_number or 0).snapshot_id if known else None
+
     def collect_orphans(self, table: str, older_than: timedelta = timedelta(days=1)) -> list[str]:
         """Remove files that killed or refused writes left, if last written that long ago.
 
