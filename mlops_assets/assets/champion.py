@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_assets.assets.records import SplitRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.sagemaker import registry
 from mlops_assets.resources.sagemaker.endpoints import serving_package
@@ -17,9 +18,18 @@ class Champion:
     artifact_digest: str
     as_of: str
 
-    def has_seen(self, partition: str) -> bool:
-        """Whether it was trained on the rows that a model as of ``partition`` is judged on."""
-        return self.as_of > partition
+    dataset_digest: str
+    split_method: str
+
+    def has_seen(self, split: SplitRecord) -> bool:
+        """Whether it was trained on rows that are held out in a split.
+
+        A later champion was, and so was one of the same partition that was split by time within
+        it, unless on this very dataset. A split by hash holds the same entities out each time.
+        """
+        if self.as_of == split.as_of:
+            return self.split_method == "time" and self.dataset_digest != split.digest
+        return self.as_of > split.as_of
 
 
 def champion(client: Any, pipeline: MLPipeline) -> Champion | None:
@@ -33,4 +43,6 @@ def champion(client: Any, pipeline: MLPipeline) -> Champion | None:
         model_data_url=package.model_data_url,
         artifact_digest=package.lineage["artifact_digest"],
         as_of=package.lineage["as_of"],
+        dataset_digest=package.lineage["dataset_digest"],
+        split_method=package.lineage["split_method"],
     )

@@ -119,7 +119,7 @@ def _judge(pipeline: MLPipeline, store: Store, partition: str, now: Champion | N
         )
     # The champion itself, evaluated again, would only repeat the model's column.
     rival = now if now is not None and now.artifact_digest != model.artifact_digest else None
-    if rival is not None and not rival.has_seen(partition):
+    if rival is not None and not rival.has_seen(split):
         answers["champion"] = _champion_answers(store, rival, holdout)
     measured = {name: measure(truth, values) for name, values in answers.items()}
     record = EvaluationRecord(

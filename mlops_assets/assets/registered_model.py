@@ -136,6 +136,7 @@ def lineage(pipeline: MLPipeline, split: SplitRecord, model: ModelRecord) -> dic
         "artifact_digest": model.artifact_digest,
         "dataset_uri": split.dataset_uri,
         "dataset_digest": split.digest,
+        "split_method": split.method,
         "features_table": pipeline.table("features"),
         "features_snapshot": str(split.features_snapshot),
         "trained_on": f"{split.train_partitions[0]} to {split.train_partitions[-1]}",

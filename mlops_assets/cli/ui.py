@@ -39,8 +39,9 @@ def run(port: int, *, daemon: bool) -> None:
         )
     chosen = _free_port(port)
     environment = {**os.environ, "DAGSTER_HOME": str(World.open().dagster_home())}
-    # Either would otherwise end this process alone and leave the servers behind.
-    with _handled_by(_interrupt, signal.SIGTERM, signal.SIGHUP):
+    # Either of these two would otherwise end this process alone and leave the servers behind; and
+    # SIGINT is ignored in what a shell's script starts in the background.
+    with _handled_by(_interrupt, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         started: list[Process] = []
         try:
             # A session each: code servers outlive whoever started them, and only the group reaches

@@ -90,7 +90,7 @@ def test_serves_beside_a_taken_port_and_stops_with_everything(mlops_ui):
         headers={"content-type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
-        assert len(json.load(reply)["data"]["assetNodes"]) == 9
+        assert len(json.load(reply)["data"]["assetNodes"]) >= 9
     assert interrupted(process, signal.SIGINT) == []
 
 

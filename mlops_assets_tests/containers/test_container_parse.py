@@ -39,7 +39,9 @@ ONE = FeatureSpec.from_json(
 parse = Parser(SPEC)
 
 _text = st.sampled_from(['A,"', "B\nB", "3"]) | st.text(
-    st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5
+    # Python's csv writer leaves a lone carriage return unquoted when lines end in "\n".
+    st.characters(codec="utf-8", exclude_characters="\x00\r"),
+    max_size=5,
 )
 _number = st.none() | st.floats(-1e30, 1e30) | st.integers(-(2**53), 2**53)
 _rows = st.lists(st.tuples(_number, st.none() | _text, _number), min_size=1, max_size=5)
