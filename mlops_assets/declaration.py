@@ -1,0 +1,216 @@
+"""The parts of a pipeline's declaration, each checked when it is made.
+
+Here: source, label, split, training, gates, endpoint, monitors. Not here: the whole (`pipeline`),
+which users import these from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from mlops_assets.ml.splitting import Expanding, Sliding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Hyperparameter = str | int | float | bool
+
+
+class DeclarationError(ValueError):
+    """A field of a declaration is wrong; the message names the field, the value and the remedy."""
+
+    def __init__(self, field_name: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{field_name}: {problem}. {remedy}.")
+
+
+def require(condition: bool, field_name: str, problem: str, remedy: str) -> None:
+    if not condition:
+        raise DeclarationError(field_name, problem, remedy)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where rows come from. Shipped: `mlops_assets.resources.sources.FileSource`."""
+
+    def partitions(self) -> list[str]:
+        """Partition keys that the source can deliver now, in order."""
+
+    def read(self, partition: str) -> pd.DataFrame:
+        """The rows of one partition, as the source has them."""
+
+    def version(self, partition: str) -> str:
+        """Changes when, and only when, the partition's content may have changed."""
+
+    def describe(self) -> str:
+        """One sentence for the asset's description."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What the model predicts.
+
+    Args:
+        column: the label's column in the output of ``clean`` and ``features``; null = no label.
+        kind: decides metrics, baselines and the estimator's output.
+        known_at: the column of ``clean`` that says when the label became known.
+    """
+
+    column: str
+    kind: Literal["binary", "regression"]
+    known_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How training and held-out rows part, always in the order of time where there is time.
+
+    Time-partitioned: the as-of partition is held out, the ``window`` of partitions before it is
+    trained on. Where the lake has none of those (the first partition), or the pipeline has no time
+    partitions, the last ``holdout_share`` of the as-of partition's rows is held out instead: by
+    event time where declared, else by a hash of the entity key.
+    """
+
+    window: Sliding | Expanding = field(default_factory=Expanding)
+    holdout_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.holdout_share < 1,
+            "split.holdout_share",
+            f"{self.holdout_share} is not a share",
+            "Give the share of rows to hold out, such as 0.25",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the model is trained: an ordinary SageMaker script and the machine it runs on.
+
+    Args:
+        script: path of the script.
+        files: further files that travel with it, such as modules it imports.
+        metrics: {metric name: regular expression with one group}, read from the job's log.
+        image: an image of your own; by default the platform's (``MLOPS_IMAGE_URI``).
+        max_runtime: the job is stopped after this time.
+    """
+
+    script: Path
+    files: tuple[Path, ...] = ()
+    hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    instance_type: str = "ml.m5.xlarge"
+    instance_count: int = 1
+    volume_gb: int = 30
+    use_spot: bool = False
+    max_runtime: dt.timedelta = dt.timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        for name, path in (("script", self.script), *(("files", path) for path in self.files)):
+            require(
+                path.is_file(),
+                f"training.{name}",
+                f"{path} is not a file",
+                "Give the path of a file that exists",
+            )
+        require(
+            self.instance_count >= 1,
+            "training.instance_count",
+            f"{self.instance_count} is below 1",
+            "Ask for at least one instance",
+        )
+        for name, pattern in self.metrics.items():
+            require(
+                re.compile(pattern).groups == 1,
+                f"training.metrics[{name!r}]",
+                f"{pattern!r} does not have exactly one group",
+                "Capture the number, as in 'auc: ([0-9.]+)'",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """A bound that a held-out metric must keep before a model may be registered."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            (self.at_least is None) != (self.at_most is None),
+            f"gate {self.metric}",
+            "needs exactly one of at_least and at_most",
+            "Write Gate(metric='auc', at_least=0.7) or Gate(metric='rmse', at_most=12)",
+        )
+
+    def holds(self, value: float) -> bool:
+        """Whether the bound is kept; an undefined metric (NaN) never keeps it."""
+        above = self.at_least is None or value >= self.at_least
+        below = self.at_most is None or value <= self.at_most
+        return above and below
+
+    def __str__(self) -> str:
+        if self.at_least is not None:
+            return f"{self.metric} ≥ {self.at_least:g}"
+        return f"{self.metric} ≤ {self.at_most:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What "good enough" means.
+
+    Args:
+        primary: the metric that champions and challengers are compared by.
+        gates: absolute bounds on held-out metrics.
+        leakage_ceiling: a bound that is too good to be true; breaking it stops the run.
+        slices: columns of ``features`` whose values get metrics of their own.
+        sensitive: the column that later fairness metrics group by.
+    """
+
+    primary: str
+    gates: tuple[Gate, ...] = ()
+    leakage_ceiling: Gate | None = None
+    slices: tuple[str, ...] = ()
+    sensitive: str | None = None
+    slice_rows: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """How the model is served."""
+
+    instance_type: str = "ml.m5.large"
+    instance_count: int = 1
+    rollout: Literal["all_at_once"] = "all_at_once"
+    capture_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(
+            0 <= self.capture_share <= 1,
+            "endpoint.capture_share",
+            f"{self.capture_share} is not a share",
+            "Give a number between 0 and 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitors:
+    """What is watched of the data on its way in.
+
+    Args:
+        quarantine_share: the share of bad rows above which nothing downstream may run.
+        rows: bounds on the clean rows of a partition; outside them the check warns.
+        label_share: bounds on the mean of the label; outside them the check warns.
+        point_in_time_rows: how many rows of a partition are recomputed from truncated data.
+    """
+
+    quarantine_share: float = 0.01
+    rows: tuple[int, int | None] = (1, None)
+    label_share: tuple[float, float] | None = None
+    point_in_time_rows: int = 20
