@@ -12,7 +12,7 @@ from mlops_assets.settings import Settings
 from mlops_assets_tests.diabetes import declare
 
 HEAVY = (
-    "boto3", "matplotlib", "mlflow", "onnx", "onnxruntime", "pyiceberg.catalog", "sagemaker",
+    "boto3", "matplotlib", "mlflow", "onnx", "onnxruntime", "pyiceberg", "sagemaker",
     "sklearn", "torch", "xgboost",
 )  # fmt: skip
 

@@ -5,6 +5,8 @@ nothing from the future leaked in. Not here: the features, nor how a proof is ma
 (`ml.point_in_time`).
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -15,8 +17,11 @@ from mlops_assets.checks.results import Verdict, combine, warning
 from mlops_assets.checks.rows import SchemaMismatch, check_rows, failure_summary
 from mlops_assets.ml.point_in_time import differences, recompute
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
+
+if TYPE_CHECKING:
+    # pyiceberg takes half a second to import, and the code location needs none of it.
+    from mlops_assets.resources.lake.core import Lake
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -106,7 +111,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
 
 
 def read_history(
-    pipeline: MLPipeline, lake: Lake, partition: str, rows: pd.DataFrame
+    pipeline: MLPipeline, lake: "Lake", partition: str, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, Verdict]:
     """The clean rows of the look-back before a partition, and whether all of it is in the lake."""
     wanted = pipeline.partitions.before(partition, pipeline.lookback) if pipeline.lookback else []

@@ -5,7 +5,7 @@ their content. Not here: the arithmetic of splitting (`ml.splitting`).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import pandas as pd
@@ -16,9 +16,12 @@ from mlops_assets.checks.results import Verdict, combine, warning
 from mlops_assets.ml.splitting import Sliding, Window, by_hash, time_ordered, training_window
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import Dataset, write_dataset
-from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
+
+if TYPE_CHECKING:
+    # pyiceberg takes half a second to import, and the code location needs none of it.
+    from mlops_assets.resources.lake.core import Lake
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -99,7 +102,7 @@ class _Parts:
 
 
 def _split(
-    pipeline: MLPipeline, lake: Lake, store: Store, partition: str
+    pipeline: MLPipeline, lake: "Lake", store: Store, partition: str
 ) -> tuple[SplitRecord, Verdict]:
     table = pipeline.table("features")
     there = lake.partitions(table) if lake.exists(table) else []
@@ -137,7 +140,7 @@ def _split(
     return record, _overlap(pipeline, parts.train, parts.holdout)
 
 
-def rebuild(pipeline: MLPipeline, lake: Lake, store: Store, record: SplitRecord) -> str:
+def rebuild(pipeline: MLPipeline, lake: "Lake", store: Store, record: SplitRecord) -> str:
     """The digest of a recorded split's dataset, made again from the lake's recorded snapshot."""
     present = () if record.method != "window" else record.train_partitions
     parts = _parts(
@@ -153,7 +156,7 @@ def rebuild(pipeline: MLPipeline, lake: Lake, store: Store, record: SplitRecord)
 
 def _parts(
     pipeline: MLPipeline,
-    lake: Lake,
+    lake: "Lake",
     partition: str,
     *,
     present: tuple[str, ...],
