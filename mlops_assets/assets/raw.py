@@ -42,6 +42,8 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 typed_columns(frame, pipeline.raw_schema.to_schema())
                 verdicts[partition] = Verdict(True, f"{len(frame.columns)} columns as declared")
             except SchemaMismatch as mismatch:
+                # Said now too: where the lake refuses the columns, no check result is recorded.
+                context.log.error(f"{partition}: {mismatch}")
                 verdicts[partition] = Verdict(False, str(mismatch))
         return dg.MaterializeResult(
             value=frames,

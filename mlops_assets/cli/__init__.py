@@ -94,10 +94,13 @@ def main() -> None:
     """The console script: expected errors are one line, bugs keep their traceback."""
     import sys
 
-    from mlops_assets.cli.errors import EXPECTED
-
     try:
         app()
-    except EXPECTED as error:
+    except Exception as error:
+        # Only now: what these are imported from is slow to import, and --help needs none of it.
+        from mlops_assets.cli.errors import EXPECTED
+
+        if not isinstance(error, EXPECTED):
+            raise
         typer.secho(f"mlops: {error}", fg=typer.colors.RED, err=True)
         sys.exit(1)

@@ -29,6 +29,11 @@ def run(name: str, partition: str | None) -> None:
     world = World.open()
     pipeline = world.pipeline(name)
     available = pipeline.source.partitions()
+    if not available:
+        raise CommandError(
+            f"{name}: {pipeline.source.describe()} (seen from {Path.cwd()}) has no data. "
+            "Put data there, or correct the pipeline's `source`"
+        )
     as_of = partition or available[min(_DEFAULT_HISTORY, len(available) - 1)]
     if as_of not in available:
         raise CommandError(f"--partition {as_of}: the source has {', '.join(available)}")

@@ -8,6 +8,7 @@ import pandas as pd
 from rich.table import Table
 
 from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.errors import LakeError
@@ -40,7 +41,7 @@ def predict(world: World, pipeline: MLPipeline, partition: str, row: int) -> Pre
     try:
         frame = world.lake.read(pipeline.table("features"), [partition])
     except LakeError as error:
-        raise CommandError(f"{error}. Run: mlops demo {pipeline.name}") from None
+        raise CommandError(f"{error}. Run: {program()} demo {pipeline.name}") from None
     if row >= len(frame):
         raise CommandError(
             f"--row {row}: {pipeline.name}/features[{partition}] has rows 0 to {len(frame) - 1}"
@@ -72,7 +73,7 @@ def ask(world: World, pipeline: MLPipeline, features: dict[str, Any]) -> tuple[f
     except ClientError as error:
         raise CommandError(
             f"endpoint {pipeline.slug} does not answer: {error.response['Error']['Message']}. "
-            f"Deploy it with: mlops demo {pipeline.name}"
+            f"Deploy it with: {program()} demo {pipeline.name}"
         ) from None
     url = f"{runtime.meta.endpoint_url}/endpoints/{pipeline.slug}/invocations"
     return float(json.loads(reply["Body"].read())["predictions"][0]), url

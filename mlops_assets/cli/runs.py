@@ -5,15 +5,18 @@ Not here: what a station does.
 """
 
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from rich.markup import escape
 
 from mlops_assets.assets.records import EvaluationRecord, ModelRecord
 from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound
@@ -36,7 +39,7 @@ def stale_stations(
         if (
             status != StaleStatus.FRESH
             or _source_changed(world, pipeline, station, partition)
-            or _failed_its_gates(world, pipeline, station, partition)
+            or _stopped_at(world, key, partition)
         ):
             return list(stations[position:])
     return []
@@ -69,11 +72,27 @@ def _champion_stays(world: World, pipeline: MLPipeline, partition: str) -> bool:
     return record.artifact_digest == model.artifact_digest and failed == ["beats_champion"]
 
 
-def _failed_its_gates(world: World, pipeline: MLPipeline, station: str, partition: str) -> bool:
-    """A blocking check stops what follows, yet its asset counts as materialized."""
-    if station != "evaluation":
+def _stopped_at(world: World, key: dg.AssetKey, partition: str) -> bool:
+    """Whether a blocking check stopped the run that made this: its asset counts as materialized,
+    and running only what follows would go round the check."""
+    made = world.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1
+    ).records
+    if not made:
         return False
-    return not world.store.load(EvaluationRecord, pipeline.name, station, partition).passed
+    checks = world.instance.get_records_for_run(
+        made[0].run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    found = [
+        event.asset_check_evaluation_data
+        for event in (record.event_log_entry.dagster_event for record in checks)
+        if event
+    ]
+    return any(each.asset_key == key and _blocks(each) for each in found)
+
+
+def _blocks(evaluation: dg.AssetCheckEvaluation) -> bool:
+    return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
 
 
 def materialize(
@@ -100,12 +119,18 @@ def materialize(
     )
     if result.success:
         return
+    run = world.instance.get_run_by_id(result.run_id)
+    if run and run.status == dg.DagsterRunStatus.CANCELED:
+        raise CommandError(
+            f"{pipeline.name} was interrupted at {partition}; its training job, if one ran, was "
+            f"stopped. Go on with: {program()} demo {pipeline.name}"
+        )
     if "evaluation" in stations and _champion_stays(world, pipeline, partition):
         console.print("  The challenger does not win: the champion stays.")
     else:
         raise CommandError(
             f"{pipeline.name} stopped at {partition}; the reason stands above. "
-            "See the run in Dagster's UI: mlops ui"
+            f"See the run in Dagster's UI: {program()} ui"
         )
 
 
@@ -122,7 +147,7 @@ class _Progress(logging.Handler):
         if event is None:
             # The model's log comes by stdout, as the job writes it.
             if record.levelno >= logging.INFO and not str(meta.get("step_key")).endswith("__model"):
-                console.print(f"      [dim]{meta.get('orig_message', record.getMessage())}[/]")
+                self._note(str(meta.get("orig_message", record.getMessage())))
         elif event.event_type_value == "STEP_START":
             self._started = time.monotonic()
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
@@ -132,7 +157,14 @@ class _Progress(logging.Handler):
         elif event.event_type_value == "STEP_FAILURE":
             self._line("[red]✗", event)
             error = event.step_failure_data.error
-            console.print(f"    [red]{(error.cause or error).message.strip()}[/]")
+            # Without the exception's module: the reader wants the message.
+            message = re.sub(r"^[\w.]+\.(?=\w+: )", "", (error.cause or error).message.strip())
+            console.print(f"    [red]{escape(message)}[/]", soft_wrap=True)
+
+    def _note(self, message: str) -> None:
+        # Which steps do not run now follows from the one that failed.
+        if not message.startswith("Dependencies for step"):
+            console.print(f"      [dim]{escape(message)}[/]", soft_wrap=True)
 
     def _line(self, mark: str, event: dg.DagsterEvent) -> None:
         name = str(event.step_key).split("__", 1)[-1]
@@ -140,9 +172,9 @@ class _Progress(logging.Handler):
 
     def _check(self, evaluation: dg.AssetCheckEvaluation) -> None:
         if not evaluation.passed:
-            blocks = evaluation.severity == dg.AssetCheckSeverity.ERROR
-            mark = "[red]✗" if blocks else "[yellow]!"
-            console.print(f"      {mark} {evaluation.check_name}[/]: {evaluation.description}")
+            mark = "[red]✗" if _blocks(evaluation) else "[yellow]!"
+            description = escape(str(evaluation.description))
+            console.print(f"      {mark} {evaluation.check_name}[/]: {description}", soft_wrap=True)
 
 
 @dg.logger

@@ -68,6 +68,8 @@ def _commands(port: int, workspace: Path, *, daemon: bool) -> list[list[str]]:
         str(bin_directory / "dagster-daemon"),
         # On a new home it warns of cursors that cannot be there yet.
         *("run", "-w", str(workspace), "--log-level", "error"),
+        # It replaces its code server every minute, and each warns that nobody asks it any more.
+        *("--code-server-log-level", "error"),
     ]
     return [webserver, scheduler] if daemon else [webserver]
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.cli.errors import CommandError
-from mlops_assets.definitions import build_defs, build_resources
+from mlops_assets.cli.names import program
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
@@ -41,6 +41,9 @@ class World:
 
     @cached_property
     def definitions(self) -> dg.Definitions:
+        # Here, not above: importing it reads every declaration, and `down` works with a wrong one.
+        from mlops_assets.definitions import build_defs
+
         return build_defs(self.settings)
 
     @cached_property
@@ -70,6 +73,8 @@ class World:
 
     @cached_property
     def _resources(self) -> dict[str, Any]:
+        from mlops_assets.definitions import build_resources
+
         return build_resources(self.settings)
 
     @property
@@ -93,7 +98,7 @@ def up() -> None:
     console.print(
         f"The local SageMaker API answers at [bold]{server.url}[/] (process {server.pid})."
     )
-    console.print("What it holds: [bold]mlops status[/]")
+    console.print(f"What it holds: [bold]{program()} status[/]")
 
 
 def down() -> None:
@@ -107,7 +112,8 @@ def status() -> None:
     if settings.is_local:
         server = lifecycle.running(settings.sagemaker_home)
         if server is None:
-            console.print("The local SageMaker API is not running. Start it with [bold]mlops up[/]")
+            start = f"[bold]{program()} up[/]"
+            console.print(f"The local SageMaker API is not running. Start it with {start}")
             return
         console.print(f"Local SageMaker API: {server.url} (process {server.pid})")
     client = world.sagemaker.client()

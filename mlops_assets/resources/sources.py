@@ -110,7 +110,8 @@ class FileSource:
         if partition not in found:
             has = ", ".join(sorted(found)) or "no matching file"
             raise SourceError(
-                f"{self.describe()} has nothing for partition {partition!r}. It has: {has}"
+                f"{self.describe()} has nothing for partition {partition!r}. It has: {has}. "
+                "Put files there, or correct the pipeline's `source`"
             )
         return sorted(found[partition], key=lambda file: file.name)
 

@@ -137,3 +137,46 @@ def test_a_wrong_setting_is_one_line(shell):
         del shell.environment["MLOPS_ENV"]
     assert done.returncode == 1
     assert done.stderr.startswith("mlops: MLOPS_ENV='azure'")
+
+
+def test_a_wrong_declaration_is_one_line_and_down_still_stops(shell, tmp_path):
+    """A typo in any pipeline must not leave a user with servers that cannot be stopped."""
+    (tmp_path / "mistaken.py").write_text(
+        "from mlops_assets_tests.diabetes import declare\n"
+        "import dataclasses\n"
+        "from mlops_assets.pipeline import Label\n"
+        "label = Label(column='progres', kind='regression')\n"
+        "pipeline = dataclasses.replace(declare('csv'), label=label)\n"
+    )
+    other = Shell(tmp_path)
+    other.environment |= {"MLOPS_PIPELINES": "mistaken", "PYTHONPATH": str(tmp_path)}
+    assert other.mlops("up").returncode == 0
+    try:
+        done = other.mlops("demo", "diabetes")
+        assert done.returncode == 1
+        assert done.stderr.startswith("mlops: label.column: 'progres' is not a column")
+    finally:
+        stopped = other.mlops("down")
+    assert "Stopped" in stopped.stdout, stopped.stderr
+
+
+def test_an_empty_source_is_one_line(tmp_path):
+    shell = Shell(tmp_path)
+    (tmp_path / "csv" / "patients.csv").unlink()
+    done = shell.mlops("demo", "diabetes")
+    assert done.returncode == 1
+    assert "has no data. Put data there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_demo_does_not_go_round_a_blocking_check(tmp_path):
+    """A station whose check stopped the run counts as materialized in Dagster."""
+    shell = Shell(tmp_path)
+    path = tmp_path / "csv" / "patients.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines + [lines[1]] * 300) + "\n")
+    for _ in range(3):
+        done = shell.mlops("demo", "diabetes")
+        assert done.returncode == 1, done.stdout
+        assert "✗ quarantine_share" in done.stdout
+        assert "splits" not in done.stdout
