@@ -181,6 +181,14 @@ class MLPipeline:
                     f"{column!r} is not a column of {self.feature_schema.__name__}",
                     f"Its columns are {', '.join(columns)}",
                 )
+        raw = self.raw_schema.to_schema().columns
+        for column in self.personal:
+            require(
+                column in raw or column in columns,
+                "personal",
+                f"{column!r} is a column of neither schema, and would hide nothing",
+                f"The columns are {', '.join({**raw, **columns})}",
+            )
         require(
             bool(self.feature_columns),
             "feature_schema",

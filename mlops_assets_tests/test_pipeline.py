@@ -33,6 +33,7 @@ def pipeline(tmp_path):
         ({"entity_key": ("id",)}, r"entity_key: 'id' is not a column.*Its columns are patient"),
         ({"label": Label(column="y", kind="regression")}, r"label\.column: 'y' is not a column"),
         ({"baselines": ("prior",)}, "baselines: 'prior' is no baseline of a regression label"),
+        ({"personal": ("nmae",)}, "personal: 'nmae' is a column of neither schema"),
         ({"horizon": timedelta(hours=2)}, "event_time: is not set, and known_at, horizon"),
         ({"source": object()}, r"source: object has no partitions\(\)"),
         (

@@ -76,11 +76,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         cleaned: dict[str, pd.DataFrame] = {}
         rejected: dict[str, pd.DataFrame] = {}
         verdicts: dict[str, dict[str, Verdict]] = {}
+        hidden = [c for c in pipeline.personal if c in pipeline.raw_schema.to_schema().columns]
         for partition in context.partition_keys:
             raw = lake.open().read(pipeline.table("raw"), [partition])
             report = check_rows(raw, pipeline.raw_schema)
             reasons = failure_summary(report)
-            bad = rejected[partition] = quarantine(raw, report, redact=pipeline.personal)
+            bad = rejected[partition] = quarantine(raw, report, redact=hidden)
             good = cleaned[partition] = pipeline.clean(
                 accepted_rows(raw, report, pipeline.raw_schema)
             )

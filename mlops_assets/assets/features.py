@@ -83,12 +83,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             rows = lake.open().read(pipeline.table("clean"), [partition])
             history, lookback = read_history(pipeline, lake.open(), partition, rows)
             made = frames[partition] = pipeline.features(rows, history)
-            if len(made) != len(rows):
-                raise dg.Failure(
-                    f"{pipeline.name}.features returned {len(made):,} rows for {len(rows):,} in "
-                    f"{partition}. Return one row for each row, in the same order.",
-                    allow_retries=False,
-                )
+            _require_same_rows(pipeline, partition, rows, made)
             context.log.info(f"{partition}: {len(made):,} rows, {len(history):,} of history")
             verdicts["feature_schema"][partition] = _schema(made, pipeline)
             verdicts["point_in_time"][partition] = _point_in_time(pipeline, rows, history, made)
@@ -108,6 +103,22 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return features
+
+
+def _require_same_rows(
+    pipeline: MLPipeline, partition: str, rows: pd.DataFrame, made: pd.DataFrame
+) -> None:
+    """A row of features that belongs to another row's entity would train on the wrong label."""
+    key = [column for column in pipeline.entity_key if column in made.columns]
+    same = len(made) == len(rows) and bool(
+        (made[key].to_numpy(object) == rows[key].to_numpy(object)).all()
+    )
+    if not same:
+        raise dg.Failure(
+            f"{pipeline.name}.features returned {len(made):,} rows for {len(rows):,} in "
+            f"{partition}, or in another order. Return one row for each row, in the same order.",
+            allow_retries=False,
+        )
 
 
 def read_history(

@@ -119,12 +119,9 @@ def materialize(
     )
     if result.success:
         return
-    run = world.instance.get_run_by_id(result.run_id)
-    if run and run.status == dg.DagsterRunStatus.CANCELED:
-        raise CommandError(
-            f"{pipeline.name} was interrupted at {partition}; its training job, if one ran, was "
-            f"stopped. Go on with: {program()} demo {pipeline.name}"
-        )
+    # In words here: Ctrl+C also ends what carries the lines of the station to the terminal.
+    if interrupted := _interrupted(result):
+        raise CommandError(f"{interrupted} Go on with: {program()} demo {pipeline.name}")
     if "evaluation" in stations and _champion_stays(world, pipeline, partition):
         console.print("  The challenger does not win: the champion stays.")
     else:
@@ -132,6 +129,16 @@ def materialize(
             f"{pipeline.name} stopped at {partition}; the reason stands above. "
             f"See the run in Dagster's UI: {program()} ui"
         )
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> str | None:
+    """What became of the training job when the user interrupted the run; None: nobody did."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data.user_failure_data
+            if failure and "interrupted" in (failure.description or ""):
+                return failure.description
+    return None
 
 
 class _Progress(logging.Handler):

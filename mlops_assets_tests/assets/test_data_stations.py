@@ -130,6 +130,18 @@ def test_clean_may_not_drop_rows(tmp_path, monkeypatch):
     assert "rows may be quarantined, never dropped" in failure.step_failure_data.error.message
 
 
+def test_features_may_not_change_the_order_of_rows(tmp_path):
+    """A sort inside `features` would give each row another row's label."""
+    import dataclasses
+
+    pipeline = dataclasses.replace(
+        deliveries.declare(), features=lambda df, history: deliveries.features(df, history)[::-1]
+    )
+    result = TestWorld(tmp_path, pipeline).run(*DATA, partition=DAYS[0])
+    failure = next(event for event in result.all_events if event.is_step_failure)
+    assert "in the same order" in failure.step_failure_data.error.message
+
+
 def test_running_again_changes_nothing(world):
     first = world.run(*DATA, "splits", partition=DAYS[0])
     heads = {s: world.lake.head(f"deliveries.{s}") for s in DATA}
