@@ -44,5 +44,5 @@ def champion(client: Any, pipeline: MLPipeline) -> Champion | None:
         artifact_digest=package.lineage["artifact_digest"],
         as_of=package.lineage["as_of"],
         dataset_digest=package.lineage["dataset_digest"],
-        split_method=package.lineage["split_method"],
+        split_method=package.lineage.get("split_method", "time"),
     )

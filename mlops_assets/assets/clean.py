@@ -19,6 +19,7 @@ from mlops_assets.checks.rows import (
     failure_summary,
     quarantine,
 )
+from mlops_assets.checks.rows_parse import from_text
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
 
@@ -79,11 +80,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         hidden = [c for c in pipeline.personal if c in pipeline.raw_schema.to_schema().columns]
         for partition in context.partition_keys:
             raw = lake.open().read(pipeline.table("raw"), [partition])
-            report = check_rows(raw, pipeline.raw_schema)
+            read = from_text(raw, pipeline.raw_schema.to_schema())
+            report = check_rows(read, pipeline.raw_schema)
             reasons = failure_summary(report)
             bad = rejected[partition] = quarantine(raw, report, redact=hidden)
             good = cleaned[partition] = pipeline.clean(
-                accepted_rows(raw, report, pipeline.raw_schema)
+                accepted_rows(read, report, pipeline.raw_schema)
             )
             if len(good) + len(bad) != len(raw):
                 raise dg.Failure(

@@ -9,6 +9,7 @@ from mlops_assets.assets.preview import columns
 from mlops_assets.assets.station import check, station
 from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.checks.rows_columns import SchemaMismatch, typed_columns
+from mlops_assets.checks.rows_parse import from_text
 from mlops_assets.pipeline import MLPipeline
 
 
@@ -34,12 +35,13 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         frames, verdicts, versions = {}, {}, {}
+        schema = pipeline.raw_schema.to_schema()
         for partition in context.partition_keys:
             versions[partition] = pipeline.source.version(partition)
             frame = frames[partition] = pipeline.source.read(partition)
             context.log.info(f"{partition}: {len(frame):,} rows of {len(frame.columns)} columns")
             try:
-                typed_columns(frame, pipeline.raw_schema.to_schema())
+                typed_columns(from_text(frame, schema), schema)
                 verdicts[partition] = Verdict(True, f"{len(frame.columns)} columns as declared")
             except SchemaMismatch as mismatch:
                 # Said now too: where the lake refuses the columns, no check result is recorded.

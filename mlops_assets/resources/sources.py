@@ -22,7 +22,9 @@ from mlops_assets.partitions import STATIC_KEY
 from mlops_assets.settings import Settings
 
 _READERS: Mapping[str, Callable[..., pd.DataFrame]] = {
-    ".csv": pd.read_csv,
+    # As text: a type that pandas infers changes with a partition's first stray or missing value.
+    # The schema says what the text is; rows that are something else go to quarantine.
+    ".csv": lambda data, **options: pd.read_csv(data, **{"dtype": "str", **options}),
     ".jsonl": lambda data, **options: pd.read_json(data, lines=True, **options),
     ".parquet": pd.read_parquet,
 }
@@ -49,7 +51,8 @@ class FileSource:
         pattern: the files' names below it. ``{partition}`` stands for the partition's key, ``*``
             for any run of characters but ``/``: ``"{partition}/*.parquet"``. Without
             ``{partition}`` every matching file belongs to the one static partition.
-        options: passed to pandas' reader, such as ``{"dtype": {"zip": str}}``.
+        options: passed to pandas' reader, such as ``{"sep": ";"}``. CSV is read as text, and
+            becomes what ``raw_schema`` declares when rows are judged.
 
     >>> FileSource("sales", "sales-{partition}.csv").describe()
     'Files sales/sales-{partition}.csv'

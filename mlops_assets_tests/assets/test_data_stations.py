@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from mlops_assets.assets.records import SplitRecord
-from mlops_assets_tests import deliveries
+from mlops_assets_tests import deliveries, diabetes
 from mlops_assets_tests.deliveries import DAYS, MadeParcels
+from mlops_assets_tests.diabetes import write_csv
 from mlops_assets_tests.worlds import TestWorld, checks, materialized
 
 pytestmark = pytest.mark.integration
@@ -191,3 +192,19 @@ def test_a_recorded_split_is_made_again_from_its_snapshot(world):
     assert rebuild(changed.pipeline, changed.lake, store, record) == record.digest
     changed.run("splits", partition=DAYS[1])
     assert store.load(SplitRecord, "deliveries", "splits", DAYS[1]).digest != record.digest
+
+
+def test_a_word_in_a_number_column_of_a_csv_costs_one_row(tmp_path):
+    """pandas makes text of such a column: the partition failed, and the lake refused its type."""
+    path = write_csv(tmp_path / "csv")
+    world = TestWorld(tmp_path / "home", diabetes.declare(tmp_path / "csv"))
+    assert world.run(*DATA, partition="all").success
+    lines = path.read_text().splitlines()
+    lines[5] = lines[5].replace(lines[5].split(",")[3], "unknown", 1)
+    path.write_text("\n".join(lines) + "\n")
+    assert world.run(*DATA, partition="all").success
+    bad = world.lake.read("diabetes.quarantine", ["all"])
+    assert bad["row"].tolist() == [4]
+    assert "unknown" in bad["record"][0]
+    assert len(world.lake.read("diabetes.clean", ["all"])) == 441
+    assert world.lake.read("diabetes.clean", ["all"])["bmi"].dtype == "float64"

@@ -22,7 +22,7 @@ def test_partitions_come_from_the_pattern(sales):
 
 
 def test_several_files_are_one_partition_in_the_order_of_their_names(sales):
-    assert sales.read("2024-01")["id"].tolist() == [1, 2]
+    assert sales.read("2024-01")["id"].tolist() == ["1", "2"]
 
 
 def test_a_missing_partition_says_what_there_is(sales):
@@ -48,7 +48,9 @@ def test_formats(tmp_path, suffix):
     }[suffix]()
     source = FileSource(str(tmp_path), f"*.{suffix}")
     assert source.partitions() == ["all"]
-    pd.testing.assert_frame_equal(source.read("all"), frame)
+    # CSV has no types: the schema gives them.
+    expected = frame.astype("str") if suffix == "csv" else frame
+    pd.testing.assert_frame_equal(source.read("all"), expected)
 
 
 def test_an_unreadable_file_is_named(tmp_path):
@@ -70,4 +72,4 @@ def test_buckets_are_read_like_directories(tmp_path, monkeypatch):
     path.write_text("id\n7\n")
     source = FileSource("s3://incoming/sales", "{partition}.csv")
     assert source.partitions() == ["2024-01"]
-    assert source.read("2024-01")["id"].tolist() == [7]
+    assert source.read("2024-01")["id"].tolist() == ["7"]
