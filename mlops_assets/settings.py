@@ -142,4 +142,4 @@ class Settings(BaseSettings):
 
 
 # Variables that share our prefix and are read by other parts of the project.
-_FOR_OTHERS = frozenset({"objects", "bind_host"})
+_FOR_OTHERS = frozenset({"bind_host", "max_body_bytes", "objects"})

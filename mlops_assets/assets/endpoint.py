@@ -15,6 +15,7 @@ from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker import registry
 from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
 from mlops_assets.resources.sagemaker.endpoints import Deployment, deploy, smoke
 from mlops_assets.resources.sagemaker.payload import json_rows
@@ -48,13 +49,11 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         sagemaker: SageMakerResource,
         placement: dg.ResourceParam[Placement],
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        records = [
-            store.load(RegistrationRecord, pipeline.name, "registered_model", partition)
-            for partition in context.partition_keys
-        ]
-        chosen = next((record for record in reversed(records) if record.package_arn), records[-1])
-        if chosen.package_arn is None or chosen.status != "Approved":
-            reason = _not_deployed(chosen)
+        # Of a range, the newest: the older ones are a back-test.
+        as_of = context.partition_keys[-1]
+        chosen = store.load(RegistrationRecord, pipeline.name, "registered_model", as_of)
+        reason = _not_deployed(sagemaker, chosen)
+        if chosen.package_arn is None or reason:
             context.log.warning(reason)
             yield dg.AssetCheckResult(
                 check_name="answers",
@@ -70,7 +69,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             f"{deployment.endpoint_name} serves {deployment.package_arn}"
             + ("" if deployment.changed else ", as before")
         )
-        rows = _rows(pipeline, store, chosen.as_of)
+        rows = _rows(pipeline, store, as_of)
         answers = smoke(sagemaker.runtime(), deployment.endpoint_name, rows)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(deployment.config_name),
@@ -79,7 +78,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 combine(
                     "answers",
                     {
-                        chosen.as_of: Verdict(
+                        as_of: Verdict(
                             bool(np.isfinite(np.array(answers, float)).all()),
                             f"{len(answers)} held-out rows answered: {answers}",
                         )
@@ -91,11 +90,15 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     return endpoint
 
 
-def _not_deployed(record: RegistrationRecord) -> str:
+def _not_deployed(sagemaker: SageMakerResource, record: RegistrationRecord) -> str:
+    """Why the model may not serve; empty when it may. Approval is asked of the registry, now."""
     if record.package_arn is None:
         return f"No model passed its gates ({record.reason})."
+    status = registry.describe(sagemaker.client(), record.package_arn).status
+    if status == "Approved":
+        return ""
     return (
-        f"{record.package_arn} is {record.status}: approve it in the registry, then materialize "
+        f"{record.package_arn} is {status}: approve it in the registry, then materialize "
         f"endpoint[{record.as_of}]."
     )
 

@@ -19,6 +19,8 @@ from mlops_assets.cli.runs import materialize, stale_stations
 from mlops_assets.cli.world import World, console
 from mlops_assets.ml.splitting import training_window
 from mlops_assets.pipeline import DATA_STATIONS, MODEL_STATIONS, MLPipeline
+from mlops_assets.resources.sagemaker import registry
+from mlops_assets.resources.sagemaker.endpoints import serving_package
 
 _DEFAULT_HISTORY = 3
 _ROW = 7
@@ -60,18 +62,24 @@ def _bring(world: World, pipeline: MLPipeline, stations: tuple[str, ...], partit
 def closing(world: World, pipeline: MLPipeline, as_of: str, seconds: float) -> None:
     """The page that a newcomer reads first."""
     evaluation = world.store.load(EvaluationRecord, pipeline.name, "evaluation", as_of)
-    registration = world.store.load(RegistrationRecord, pipeline.name, "registered_model", as_of)
     _heading(f"Held-out quality as of {as_of}", f"{evaluation.rows:,} rows")
     console.print(_metrics(evaluation))
-    prediction = predict(world, pipeline, as_of, _ROW)
-    _heading("One prediction", f"row {_ROW} of {pipeline.name}/features, asked of the endpoint")
+    waiting = _waiting(world, pipeline, evaluation)
+    if waiting:
+        _heading("Not deployed", f"{waiting} waits for approval")
+        _code(_approve(world, waiting), "python")
+        console.print(f"Then run again: [bold]{program()} demo {pipeline.name}[/]")
+        return
+    row = min(_ROW, evaluation.rows - 1)
+    prediction = predict(world, pipeline, as_of, row)
+    _heading("One prediction", f"row {row} of {pipeline.name}/features, asked of the endpoint")
     show(pipeline, prediction)
     request = _save_request(world, pipeline, prediction)
     _heading("Ask it yourself", f"the row is in {request}")
     _code(_curl(prediction, request), "bash")
     _code(_boto3(pipeline, prediction, request), "python")
     _heading("What next", "")
-    for command, what in _next(pipeline, as_of, registration):
+    for command, what in _next(pipeline, as_of, _package(world, pipeline, evaluation)):
         console.print(f"[bold]{command}[/]", soft_wrap=True)
         console.print(f"    {what}")
     console.print(f"\nDone in {seconds:.0f} s.")
@@ -120,15 +128,40 @@ reply = runtime.invoke_endpoint(EndpointName="{pipeline.slug}", ContentType="app
 print(reply["Body"].read())"""
 
 
-def _next(
-    pipeline: MLPipeline, as_of: str, registration: RegistrationRecord
-) -> list[tuple[str, str]]:
+def _package(world: World, pipeline: MLPipeline, evaluation: EvaluationRecord) -> str | None:
+    """The package that serves: this model's, or the champion's where it did not win."""
+    if not evaluation.passed:
+        return evaluation.champion
+    record = world.store.load(
+        RegistrationRecord, pipeline.name, "registered_model", evaluation.as_of
+    )
+    return record.package_arn
+
+
+def _waiting(world: World, pipeline: MLPipeline, evaluation: EvaluationRecord) -> str | None:
+    """The package that a person has to approve before anything can be asked of an endpoint."""
+    package = _package(world, pipeline, evaluation)
+    if package is None or serving_package(world.sagemaker.client(), pipeline.slug):
+        return None
+    status = registry.describe(world.sagemaker.client(), package).status
+    return package if status == "PendingManualApproval" else None
+
+
+def _approve(world: World, package: str) -> str:
+    url = world.sagemaker.client().meta.endpoint_url
+    return f"""import boto3
+sagemaker = boto3.client("sagemaker", endpoint_url="{url}", region_name="us-east-1",
+                         aws_access_key_id="local", aws_secret_access_key="local")
+sagemaker.update_model_package(ModelPackageArn="{package}", ModelApprovalStatus="Approved")"""
+
+
+def _next(pipeline: MLPipeline, as_of: str, package: str | None) -> list[tuple[str, str]]:
     mlops = program()
     return [
         ("make ui", "the asset graph with its checks, plots and runs, in Dagster's UI"),
         (f"{mlops} invoke {pipeline.name} --partition {as_of} --row 8", "ask about another row"),
         (
-            f"{mlops} reproduce {registration.package_arn}",
+            f"{mlops} reproduce {package}",
             "train this model again from what was recorded, and compare the bytes",
         ),
         (f"{mlops} status", "what is running and stored: endpoints, jobs, packages"),

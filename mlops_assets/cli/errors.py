@@ -1,6 +1,7 @@
 """Which errors are the user's to mend, and so are shown as one line instead of a traceback."""
 
 from mlops_assets.pipeline import DeclarationError
+from mlops_assets.resources.records import RecordNotFound
 from mlops_assets.resources.sources import SourceError
 from mlops_assets.settings import SettingsError
 
@@ -9,4 +10,4 @@ class CommandError(Exception):
     """A command cannot do what was asked; the message says what to do instead."""
 
 
-EXPECTED = (CommandError, DeclarationError, SettingsError, SourceError)
+EXPECTED = (CommandError, DeclarationError, RecordNotFound, SettingsError, SourceError)

@@ -180,3 +180,20 @@ def test_a_second_demo_does_not_go_round_a_blocking_check(tmp_path):
         assert done.returncode == 1, done.stdout
         assert "✗ quarantine_share" in done.stdout
         assert "splits" not in done.stdout
+
+
+def test_manual_approval_says_how_and_the_next_demo_deploys(tmp_path):
+    """The printed lines, run as they are, must be all that a person needs."""
+    shell = Shell(tmp_path)
+    shell.environment["TINY_APPROVAL"] = "manual"
+    try:
+        waiting = shell.mlops("demo", "diabetes")
+        assert waiting.returncode == 0, waiting.stdout + waiting.stderr
+        assert "waits for approval" in waiting.stdout
+        start = waiting.stdout.index("import boto3")
+        lines = waiting.stdout[start : waiting.stdout.index("Then run again")]
+        assert shell.python("-c", lines).returncode == 0
+        deployed = shell.mlops("demo", "diabetes")
+        assert "what came true" in deployed.stdout, deployed.stdout + deployed.stderr
+    finally:
+        shell.mlops("down")
