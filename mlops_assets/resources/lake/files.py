@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -64,7 +64,8 @@ def find(
     from pyiceberg.manifest import ManifestContent
 
     wanted = None if partitions is None else frozenset(partitions)
-    filter_ = AlwaysTrue() if wanted is None else In(PARTITION_COLUMN, wanted)  # type: ignore[call-arg, misc]
+    is_in: Any = In  # what type checkers see of its signature changes with pydantic's release
+    filter_ = AlwaysTrue() if wanted is None else is_in(PARTITION_COLUMN, wanted)
     may_hold = {
         spec.spec_id: manifest_evaluator(spec, metadata.schema(), filter_)
         for spec in metadata.partition_specs
