@@ -13,7 +13,6 @@ import sys
 import threading
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from mlops_assets.containers import failure
@@ -62,7 +61,8 @@ def run_script(script: Path, job: TrainingJob) -> tuple[int, str]:
         "PYTHONUNBUFFERED": "1",
     }
     command = [sys.executable, str(script), *job.arguments()]
-    # Blocked until there is a child to forward to: a signal in between would orphan it.
+    # Taken by a thread that waits for them: a handler would run only once the main thread is back
+    # in Python, which a signal that comes just before it blocks in wait() does not bring about.
     signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
     try:
         child = subprocess.Popen(
@@ -72,27 +72,34 @@ def run_script(script: Path, job: TrainingJob) -> tuple[int, str]:
             stderr=subprocess.PIPE,
             preexec_fn=_unblock,  # no thread runs yet
         )
-
-        def forward(number: int, frame: FrameType | None) -> None:
-            child.send_signal(number)
-
-        previous = {number: signal.signal(number, forward) for number in _FORWARDED}
+        ended = threading.Event()
+        forwarder = threading.Thread(target=_forward, args=(child, ended), daemon=True)
+        forwarder.start()
+        tail = bytearray()
+        reader = threading.Thread(target=_pass_on, args=(child.stderr, tail), daemon=True)
+        reader.start()
+        status = child.wait()
+        ended.set()
+        signal.pthread_kill(forwarder.ident or 0, _WAKE)
+        forwarder.join()
     finally:
         _unblock()
-    tail = bytearray()
-    reader = threading.Thread(target=_pass_on, args=(child.stderr, tail), daemon=True)
-    reader.start()
-    try:
-        status = child.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     # A grandchild may hold stderr open for ever: what it still writes is not waited for.
     reader.join(timeout=2)
     return status, bytes(tail).decode(errors="replace")
 
 
-_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+_WAKE = signal.SIGUSR1
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, _WAKE)
+
+
+def _forward(child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    """Hand signals to the script until it has ended, which is told by one more signal."""
+    while True:
+        number = signal.sigwait(_FORWARDED)
+        if ended.is_set():
+            return
+        child.send_signal(number)
 
 
 def _unblock() -> None:
