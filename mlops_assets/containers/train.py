@@ -70,7 +70,7 @@ def run_script(script: Path, job: TrainingJob) -> tuple[int, str]:
             cwd=script.parent,
             env=environment,
             stderr=subprocess.PIPE,
-            preexec_fn=_unblock,  # no thread runs yet
+            preexec_fn=_default_signals,  # no thread runs yet
         )
         ended = threading.Event()
         forwarder = threading.Thread(target=_forward, args=(child, ended), daemon=True)
@@ -104,6 +104,13 @@ def _forward(child: subprocess.Popen[bytes], ended: threading.Event) -> None:
 
 def _unblock() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+
+
+def _default_signals() -> None:
+    """In the child: a signal that whoever started us ignores would be ignored by the script too."""
+    for number in _FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
+    _unblock()
 
 
 def _pass_on(stream: Any, tail: bytearray) -> None:

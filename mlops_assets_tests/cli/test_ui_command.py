@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +72,17 @@ def interrupted(process: subprocess.Popen[str], number: signal.Signals) -> list[
     return psutil.wait_procs(family, timeout=5)[1]
 
 
+def asset_nodes(url: str) -> list[dict[str, str]]:
+    request = urllib.request.Request(  # noqa: S310
+        f"{url}/graphql",
+        data=json.dumps({"query": QUERY}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+        nodes: list[dict[str, str]] = json.load(reply)["data"]["assetNodes"]
+        return nodes
+
+
 @pytest.mark.integration
 def test_serves_beside_a_taken_port_and_stops_with_everything(mlops_ui):
     """On a taken port Dagster serves nothing and says nothing; its code servers outlive it."""
@@ -84,13 +96,13 @@ def test_serves_beside_a_taken_port_and_stops_with_everything(mlops_ui):
     found = re.search(r"http://127\.0\.0\.1:(\d+)", said[-1])
     assert found is not None
     assert int(found[1]) != port
-    request = urllib.request.Request(  # noqa: S310
-        f"{found[0]}/graphql",
-        data=json.dumps({"query": QUERY}).encode(),
-        headers={"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
-        assert len(json.load(reply)["data"]["assetNodes"]) >= 9
+    # The page answers before the code location has loaded.
+    for _ in range(240):
+        if len(asset_nodes(found[0])) >= 9:
+            break
+        time.sleep(0.25)
+    else:
+        raise AssertionError("the code location did not load")
     assert interrupted(process, signal.SIGINT) == []
 
 

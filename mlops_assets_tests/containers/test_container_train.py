@@ -239,3 +239,17 @@ def test_a_model_that_does_not_seal_fails_the_job(container: Container) -> None:
     assert container.run()[0] == 1
     assert container.failure.startswith("ArtifactError: model.ubj on the columns encoded by")
     assert "the worst is row" in container.failure
+
+
+def test_a_stop_reaches_a_script_whose_starter_ignores_it(container: Container) -> None:
+    """Ignored signals are inherited: a job started by such a process could not be stopped."""
+    container.source("import time\nprint('up')\ntime.sleep(60)")
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        process = container.start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
