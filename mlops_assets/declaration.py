@@ -1,7 +1,7 @@
 """The parts of a pipeline's declaration, each checked when it is made.
 
-Here: source, label, split, training, gates, endpoint, monitors. Not here: the whole (`pipeline`),
-which users import these from.
+Here: source, label, split, training, gates, monitors. Not here: serving (`serving`); the whole
+(`pipeline`), which users import all of these from.
 """
 
 from __future__ import annotations
@@ -179,24 +179,6 @@ class Evaluation:
     slices: tuple[str, ...] = ()
     sensitive: str | None = None
     slice_rows: int = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """How the model is served."""
-
-    instance_type: str = "ml.m5.large"
-    instance_count: int = 1
-    rollout: Literal["all_at_once"] = "all_at_once"
-    capture_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(
-            0 <= self.capture_share <= 1,
-            "endpoint.capture_share",
-            f"{self.capture_share} is not a share",
-            "Give a number between 0 and 1",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

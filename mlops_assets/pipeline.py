@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.declaration import (
     DeclarationError,
-    Endpoint,
     Evaluation,
     Gate,
     Label,
@@ -32,6 +31,21 @@ from mlops_assets.declaration import (
 )
 from mlops_assets.ml import baselines
 from mlops_assets.partitions import Partitions
+from mlops_assets.serving import (
+    ABTest,
+    AllAtOnce,
+    Asynchronous,
+    Autoscaling,
+    Bounds,
+    Canary,
+    Endpoint,
+    Linear,
+    LoadTest,
+    Online,
+    Rolling,
+    Serverless,
+    Shadow,
+)
 from mlops_assets.source_files import source_files
 
 if TYPE_CHECKING:
@@ -41,13 +55,25 @@ if TYPE_CHECKING:
 __all__ = [
     "DATA_STATIONS",
     "MODEL_STATIONS",
+    "ABTest",
+    "AllAtOnce",
+    "Asynchronous",
+    "Autoscaling",
+    "Bounds",
+    "Canary",
     "DeclarationError",
     "Endpoint",
     "Evaluation",
     "Gate",
     "Label",
+    "Linear",
+    "LoadTest",
     "MLPipeline",
     "Monitors",
+    "Online",
+    "Rolling",
+    "Serverless",
+    "Shadow",
     "Source",
     "Split",
     "Training",

@@ -1,0 +1,307 @@
+"""How a model is served and how a new one takes over: the serving part of a declaration.
+
+Here: the endpoint, rollout policies, variants, scaling, other ways to serve, each checked when it
+is made; durations in whole seconds, as SageMaker counts them. Not here: requests to SageMaker
+(`resources.sagemaker.endpoint_spec`), or how a rollout is carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mlops_assets.declaration import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllAtOnce:
+    """The new fleet gets all traffic at once, and is watched for ``bake_s`` seconds."""
+
+    bake_s: int = 0
+
+    def __post_init__(self) -> None:
+        _duration("rollout.bake_s", self.bake_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary:
+    """A share of the traffic first; the rest after ``bake_s`` seconds without an alarm."""
+
+    share: float = 0.1
+    bake_s: int = 300
+
+    def __post_init__(self) -> None:
+        _share("rollout.share", self.share, at_most=0.5)
+        _duration("rollout.bake_s", self.bake_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """Equal shares of the traffic, one after each ``bake_s`` seconds without an alarm."""
+
+    share: float = 0.25
+    bake_s: int = 120
+
+    def __post_init__(self) -> None:
+        _share("rollout.share", self.share, at_least=0.1, at_most=0.5)
+        _duration("rollout.bake_s", self.bake_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rolling:
+    """Instances are replaced in batches of ``share`` of the fleet: no second fleet is paid for."""
+
+    share: float = 0.25
+    bake_s: int = 120
+
+    def __post_init__(self) -> None:
+        _share("rollout.share", self.share, at_least=0.05, at_most=0.5)
+        _duration("rollout.bake_s", self.bake_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shadow:
+    """The challenger gets a copy of ``share`` of the requests for ``bake_s`` seconds; its answers
+    are compared and never returned. Then it takes over at once, or not at all."""
+
+    share: float = 1.0
+    bake_s: int = 300
+
+    def __post_init__(self) -> None:
+        _share("rollout.share", self.share)
+        _duration("rollout.bake_s", self.bake_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ABTest:
+    """Champion and challenger side by side, ``share`` of the callers on the challenger, until a
+    person ends it by ``mlops promote`` or ``mlops rollback``. A caller's key decides the side."""
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        _share("rollout.share", self.share)
+
+
+Rollout = AllAtOnce | Canary | Linear | Rolling | Shadow | ABTest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What a challenger must keep while it is watched; a broken bound rolls it back.
+
+    Args:
+        server_errors: greatest share of its requests answered with a 5xx.
+        client_errors: greatest share answered with a 4xx, where the champion has none.
+        p99_ms: greatest 99th percentile of the model's latency; None: ``slowdown`` alone counts.
+        slowdown: greatest ratio of its p99 to the champion's, over the same rows.
+        disagreement: greatest mean absolute difference to the champion's answers over the same
+            rows, in probabilities or in standard deviations of the label; None: only reported.
+    """
+
+    server_errors: float = 0.01
+    client_errors: float = 0.05
+    p99_ms: float | None = None
+    slowdown: float = 3.0
+    disagreement: float | None = None
+
+    def __post_init__(self) -> None:
+        _share("bounds.server_errors", self.server_errors)
+        _share("bounds.client_errors", self.client_errors)
+        require(
+            self.p99_ms is None or self.p99_ms > 0,
+            "bounds.p99_ms",
+            f"{self.p99_ms} is not a latency",
+            "Give milliseconds above 0",
+        )
+        require(
+            self.slowdown >= 1,
+            "bounds.slowdown",
+            f"{self.slowdown} would refuse a model as fast as the champion",
+            "Give a ratio of 1 or more",
+        )
+        require(
+            self.disagreement is None or self.disagreement > 0,
+            "bounds.disagreement",
+            f"{self.disagreement} would refuse every new model",
+            "Give a difference above 0, or leave it out",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoscaling:
+    """Between how many instances, and at how many requests a minute on each, the fleet is held."""
+
+    at_least: int = 1
+    at_most: int
+    requests_per_minute: int
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.at_least <= self.at_most,
+            "endpoint.autoscaling",
+            f"{self.at_least} to {self.at_most} instances is no range",
+            "Give 1 ≤ at_least ≤ at_most",
+        )
+        require(
+            self.requests_per_minute >= 1,
+            "endpoint.autoscaling.requests_per_minute",
+            f"{self.requests_per_minute} is below 1",
+            "Give what one instance answers in a minute",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serverless:
+    """No instances: memory and concurrency, paid for by the request."""
+
+    memory_mb: int = 2048
+    max_concurrency: int = 20
+
+    def __post_init__(self) -> None:
+        require(
+            self.memory_mb in range(1024, 6145, 1024),
+            "endpoint.serverless.memory_mb",
+            f"{self.memory_mb} is not offered",
+            "Give 1024, 2048, 3072, 4096, 5120 or 6144",
+        )
+        require(
+            1 <= self.max_concurrency <= 200,
+            "endpoint.serverless.max_concurrency",
+            f"{self.max_concurrency} is outside 1 to 200",
+            "Give how many requests are answered at once",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asynchronous:
+    """Requests are objects, queued; answers are written as objects."""
+
+    max_concurrency: int = 4
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.max_concurrency <= 1000,
+            "endpoint.asynchronous.max_concurrency",
+            f"{self.max_concurrency} is outside 1 to 1,000",
+            "Give how many requests one instance answers at once",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Online:
+    """Features that the endpoint reads itself: a caller sends the entity key and what only it
+    knows, and ``columns`` come from the online feature store.
+
+    Args:
+        columns: feature columns that are read by entity key when a request leaves them out.
+        max_age_s: older records count as missing; None: no limit.
+    """
+
+    columns: tuple[str, ...]
+    max_age_s: int | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.columns) and len(set(self.columns)) == len(self.columns),
+            "endpoint.online.columns",
+            f"{list(self.columns)} names no column, or one twice",
+            "Name the feature columns that are read from the online store",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadTest:
+    """The promise that the load test asset looks the cheapest instances for.
+
+    Args:
+        p99_ms: bound on the 99th percentile of the latency.
+        requests_per_second: the rate at which it must hold.
+        instance_types: what may be chosen from.
+    """
+
+    p99_ms: float
+    requests_per_second: float
+    instance_types: tuple[str, ...] = ("ml.t2.medium", "ml.m5.large", "ml.c5.large", "ml.c5.xlarge")
+
+    def __post_init__(self) -> None:
+        require(
+            self.p99_ms > 0 and self.requests_per_second > 0 and bool(self.instance_types),
+            "endpoint.load_test",
+            f"p99 of {self.p99_ms} ms at {self.requests_per_second} requests/s is no promise",
+            "Give a latency and a rate above 0, and at least one instance type",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """How the model is served.
+
+    Args:
+        capture_share: share (0 to 1) of requests captured with their answers.
+        idle_after_s: without an invocation for so long, the endpoint counts as idle; None: never.
+        stop_when_idle: an idle endpoint is deleted rather than warned of (its configuration stays,
+            and materializing ``endpoint`` brings it back).
+    """
+
+    instance_type: str = "ml.m5.large"
+    instance_count: int = 1
+    rollout: Rollout = field(default_factory=AllAtOnce)
+    bounds: Bounds = field(default_factory=Bounds)
+    capture_share: float = 0.0
+    autoscaling: Autoscaling | None = None
+    serverless: Serverless | None = None
+    asynchronous: Asynchronous | None = None
+    online: Online | None = None
+    load_test: LoadTest | None = None
+    idle_after_s: int | None = None
+    stop_when_idle: bool = False
+
+    def __post_init__(self) -> None:
+        require(
+            0 <= self.capture_share <= 1,
+            "endpoint.capture_share",
+            f"{self.capture_share} is not a share",
+            "Give a number between 0 and 1",
+        )
+        require(
+            self.instance_count >= 1,
+            "endpoint.instance_count",
+            f"{self.instance_count} is below 1",
+            "Ask for at least one instance",
+        )
+        require(
+            self.idle_after_s is None or self.idle_after_s > 0,
+            "endpoint.idle_after_s",
+            f"{self.idle_after_s} is not a duration",
+            "Give seconds above 0, or leave it out",
+        )
+        require(
+            not (self.serverless and (self.autoscaling or self.asynchronous)),
+            "endpoint.serverless",
+            "excludes autoscaling and asynchronous",
+            "Leave the others out",
+        )
+        require(
+            not (self.serverless and not isinstance(self.rollout, AllAtOnce)),
+            "endpoint.serverless",
+            f"cannot be rolled out by {type(self.rollout).__name__}",
+            "Use AllAtOnce",
+        )
+
+
+def _share(name: str, value: float, *, at_least: float = 0.0, at_most: float = 1.0) -> None:
+    require(
+        value > 0 and at_least <= value <= at_most,
+        name,
+        f"{value} is not a share that SageMaker takes here",
+        f"Give a number above 0, from {at_least:g} to {at_most:g}",
+    )
+
+
+def _duration(name: str, seconds: int) -> None:
+    require(
+        0 <= seconds <= 3600,
+        name,
+        f"{seconds} is outside SageMaker's 0 to 3,600 seconds",
+        "Give whole seconds",
+    )
