@@ -1,15 +1,22 @@
 """What materializes what, and why: the jobs and sensors of a pipeline.
 
 Here: thin shells over pure functions. Not here: the work itself (`assets`) or any rule about data
-(`checks`).
+(`checks`). Every sensor is off until somebody turns it on in the UI, by its name.
 """
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.pipeline import DATA_STATIONS, MLPipeline
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.sagemaker import promotion, registry
+from mlops_assets.resources.sagemaker.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.sagemaker_local import lifecycle
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -27,10 +34,18 @@ def build_job(pipeline: MLPipeline) -> "UnresolvedAssetJobDefinition":
     )
 
 
+def build_sensors(pipeline: MLPipeline) -> list[dg.SensorDefinition]:
+    """Every sensor of a pipeline."""
+    sensors = [build_new_data_sensor(pipeline)]
+    if pipeline.approval == "manual":
+        sensors.append(build_approval_sensor(pipeline))
+    return sensors
+
+
 def build_new_data_sensor(pipeline: MLPipeline) -> dg.SensorDefinition:
     """Ingests partitions as they appear or change at the source; one run a version."""
     data = dg.AssetSelection.assets(
-        *(dg.AssetKey([pipeline.name, station]) for station in DATA_STATIONS)
+        *(dg.AssetKey([pipeline.name, station]) for station in pipeline.data_stations)
     )
 
     @dg.sensor(
@@ -56,3 +71,76 @@ def build_new_data_sensor(pipeline: MLPipeline) -> dg.SensorDefinition:
                 )
 
     return new_data
+
+
+def build_approval_sensor(pipeline: MLPipeline) -> dg.SensorDefinition:
+    """Deploys what a person has approved; one run an approval."""
+
+    @dg.sensor(
+        name=f"{pipeline.name}_approval",
+        target=dg.AssetSelection.assets(dg.AssetKey([pipeline.name, "endpoint"])),
+        minimum_interval_seconds=30,
+        description=(
+            f"Watches the model package group {pipeline.slug} for a version that a person has "
+            "approved (in SageMaker Studio or by `mlops promote`) and that is newer than what "
+            "serves, and starts its rollout by materializing `endpoint` for its partition."
+        ),
+        tags={"pipeline": pipeline.name},
+    )
+    def approval(
+        context: dg.SensorEvaluationContext, sagemaker: SageMakerResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        home = sagemaker.local_home
+        if home is not None and lifecycle.running(Path(home)) is None:
+            # A sensor must not start again what somebody has stopped.
+            yield dg.SkipReason("The local SageMaker API is not running: start it with `mlops up`.")
+            return
+        client = sagemaker.client()
+        arn = serving_package(client, pipeline.slug)
+        serving = registry.describe(client, arn) if arn else None
+        package = newest_to_deploy(promotion.in_state(client, pipeline.slug, "approved"), serving)
+        if package is None:
+            yield dg.SkipReason(
+                f"No approved version of {pipeline.slug} is newer than what serves "
+                f"({f'version {serving.version}' if serving else 'nothing'})."
+            )
+            return
+        yield approval_request(package)
+
+    return approval
+
+
+def newest_to_deploy(
+    approved: Sequence[ModelPackage], serving: ModelPackage | None
+) -> ModelPackage | None:
+    """The newest of the approved packages, where it is newer than what serves.
+
+    Newer is what knows later data, then what was registered later: an approved back-test of an
+    earlier partition is not deployed by itself.
+    """
+    newest = max(approved, key=_age, default=None)
+    if newest is None or (serving is not None and _age(newest) <= _age(serving)):
+        return None
+    return newest
+
+
+def approval_request(package: ModelPackage) -> dg.RunRequest:
+    """A run that deploys the package, of a key that is this approval's own.
+
+    Dagster itself refuses the second run of a key. Where it has forgotten the first, the registry
+    has not: a package that served, or failed to, is no longer only approved.
+    """
+    approved_at = package.modified.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    return dg.RunRequest(
+        run_key=f"{package.arn}@{approved_at}",
+        partition_key=package.lineage["as_of"],
+        tags={
+            "reason": "approved",
+            "mlops/package": package.arn,
+            "mlops/decision": package.decision[:200] or "approved in the registry",
+        },
+    )
+
+
+def _age(package: ModelPackage) -> tuple[str, int]:
+    return package.lineage.get("as_of", ""), package.version

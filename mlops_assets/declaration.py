@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -17,6 +17,14 @@ from mlops_assets.ml.splitting import Expanding, Sliding
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Feature Store's rule for names, and the names that it or this platform gives to every group.
+_FEATURE_NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
+_FEATURES_RESERVED = frozenset(
+    {"is_deleted", "write_time", "api_invocation_time", "entity", "event_time"}
+)
+# SageMaker's 1,024 for a variable of an endpoint's container, less what stands around the names.
+_ONLINE_CHARACTERS = 900
 
 Hyperparameter = str | int | float | bool
 
@@ -196,3 +204,56 @@ class Monitors:
     rows: tuple[int, int | None] = (1, None)
     label_share: tuple[float, float] | None = None
     point_in_time_rows: int = 20
+
+
+def check_online(
+    columns: tuple[str, ...],
+    *,
+    features: Collection[str],
+    key: Mapping[str, str],
+    late: Collection[str],
+) -> None:
+    """Raise DeclarationError unless callers know the entity key and the store can hold the rest.
+
+    Args:
+        columns: what is read from the online store.
+        features: the columns that the model sees.
+        key: {column of the entity key: its type}.
+        late: columns that become known only after the event.
+    """
+    name = "endpoint.online"
+    for column in columns:
+        require(
+            column in features,
+            f"{name}.columns",
+            f"{column!r} is not a feature",
+            f"The features are {', '.join(features)}",
+        )
+        require(
+            bool(_FEATURE_NAME.fullmatch(column)) and column not in _FEATURES_RESERVED,
+            f"{name}.columns",
+            f"{column!r} is no name for a feature in SageMaker's store",
+            "Use up to 64 letters, digits, dashes and underscores, none of "
+            + ", ".join(sorted(_FEATURES_RESERVED)),
+        )
+    for column, kind in key.items():
+        require(
+            column not in late,
+            name,
+            f"the entity key {column!r} becomes known after the event, so no caller can send it",
+            "Choose an entity key that callers know, or leave online out",
+        )
+        require(
+            kind.lower().startswith(("str", "object", "int", "uint")),
+            name,
+            f"the entity key {column!r} is of type {kind}, which callers spell in several ways",
+            "Use texts or whole numbers as the entity key, or leave online out",
+        )
+    length = sum(len(column) + 3 for column in (*columns, *key))
+    require(
+        length <= _ONLINE_CHARACTERS,
+        f"{name}.columns",
+        f"the {len(columns)} names take {length} characters, more than the {_ONLINE_CHARACTERS} "
+        "that an endpoint's container can be told",
+        "Read fewer columns, or give them shorter names",
+    )

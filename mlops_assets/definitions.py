@@ -16,6 +16,7 @@ from mlops_assets.assets import (
     evaluation,
     features,
     model,
+    online_features,
     raw,
     registered_model,
     splits,
@@ -27,6 +28,7 @@ from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker.signing import Signing
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 from mlops_assets.settings import Settings
 
@@ -34,7 +36,8 @@ STATIONS = (raw, clean, features, splits, model, evaluation, registered_model, e
 
 
 def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
-    return [station.build(pipeline) for station in STATIONS]
+    stations = (*STATIONS, online_features) if pipeline.endpoint.online else STATIONS
+    return [station.build(pipeline) for station in stations]
 
 
 def build_placement(settings: Settings) -> Placement:
@@ -47,6 +50,7 @@ def build_placement(settings: Settings) -> Placement:
         subnets=settings.subnets,
         security_groups=settings.security_groups,
         kms_key_arn=settings.kms_key_arn,
+        alarm_period_s=60,
         tags={"mlops:platform": "mlops_assets"},
     )
 
@@ -67,6 +71,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "store": store,
         "sagemaker": sagemaker,
         "placement": placement,
+        "signing": Signing(signing_key=settings.signing_key, verify_key=settings.verify_key),
         "training_jobs": PipesSageMakerTrainingClient(
             sagemaker, store.open, store.bucket, placement
         ),
@@ -91,7 +96,7 @@ def build_defs(
     return dg.Definitions(
         assets=[asset for pipeline in pipelines for asset in build_assets(pipeline)],
         jobs=[automation.build_job(pipeline) for pipeline in pipelines],
-        sensors=[automation.build_new_data_sensor(pipeline) for pipeline in pipelines],
+        sensors=[sensor for pipeline in pipelines for sensor in automation.build_sensors(pipeline)],
         resources={**build_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -27,6 +27,7 @@ from mlops_assets.declaration import (
     Source,
     Split,
     Training,
+    check_online,
     require,
 )
 from mlops_assets.ml import baselines
@@ -221,12 +222,24 @@ class MLPipeline:
             "has no column besides entity key, event time and label",
             "Declare at least one feature",
         )
+        if self.endpoint.online is not None:
+            check_online(
+                self.endpoint.online.columns,
+                features=self.feature_columns,
+                key={column: str(columns[column].dtype) for column in self.entity_key},
+                late={column for known in self.known_at.values() for column in known},
+            )
 
     @cached_property
     def feature_columns(self) -> tuple[str, ...]:
         """The columns that the model sees, in the order of ``feature_schema``."""
         others = {*self.entity_key, self.event_time, self.label.column}
         return tuple(c for c in self.feature_schema.to_schema().columns if c not in others)
+
+    @property
+    def data_stations(self) -> tuple[str, ...]:
+        """What new rows go through, up to where the endpoint reads their features."""
+        return (*DATA_STATIONS, "online_features") if self.endpoint.online else DATA_STATIONS
 
     @property
     def slug(self) -> str:

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     subnets: Annotated[tuple[str, ...], NoDecode] = ()
     security_groups: Annotated[tuple[str, ...], NoDecode] = ()
     kms_key_arn: str = ""
+    # Paths of PEM files, or ARNs of asymmetric KMS keys: `resources.sagemaker.signing`.
+    signing_key: str = ""
+    verify_key: str = ""
 
     @field_validator("pipelines", "subnets", "security_groups", mode="before")
     @classmethod

@@ -1,28 +1,29 @@
-"""Station ``endpoint``: the newest approved model of the run, live and answering.
+"""Station ``endpoint``: the newest approved model of the run, rolled out, proven and live.
 
-Here: which package goes live, and a first question to it. Not here: how a deployment is done and
-when it counts as done (`resources.sagemaker.endpoints`).
+Here: which package goes live, and what is kept of its rollout. Not here: how a rollout is done and
+when it counts as right (`resources.sagemaker.rollout`), what is shown of it (`rollout_page`).
 """
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
-import numpy as np
 
-from mlops_assets.assets.records import RegistrationRecord, SplitRecord
+from mlops_assets.assets import rollout_page
+from mlops_assets.assets.records import RegistrationRecord, RolloutLine, RolloutRecord
+from mlops_assets.assets.serve import endpoint_spec, held_out
 from mlops_assets.assets.station import check, key, station
-from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.datasets import read_split
-from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
-from mlops_assets.resources.sagemaker.endpoints import Deployment, deploy, smoke
-from mlops_assets.resources.sagemaker.payload import json_rows
+from mlops_assets.resources.records import RecordNotFound, Store
+from mlops_assets.resources.sagemaker import promotion, provenance, registry
+from mlops_assets.resources.sagemaker.endpoints import serving_package
 from mlops_assets.resources.sagemaker.requests import Placement
+from mlops_assets.resources.sagemaker.rollout import Outcome, RolloutFailed, roll_out
+from mlops_assets.resources.sagemaker.rollout_plan import Plan, describe
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker.signing import Signing
 
-_SMOKE_ROWS = 5
+ROLLOUT, LAST = "rollout", "last"
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -30,16 +31,20 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         pipeline,
         "endpoint",
         description=(
-            f"The live endpoint {pipeline.slug}: the newest approved model on "
-            f"{pipeline.endpoint.instance_count} × {pipeline.endpoint.instance_type}."
+            f"The live endpoint {pipeline.slug}: the newest approved model, rolled out "
+            f"{describe(pipeline.endpoint.rollout)}."
         ),
         kinds={"sagemaker"},
-        code_version=pipeline.code_version(deploy, pipeline.endpoint),
-        deps=[key(pipeline, "registered_model"), key(pipeline, "splits")],
+        code_version=pipeline.code_version(roll_out, pipeline.endpoint),
+        deps=[
+            key(pipeline, "registered_model"),
+            key(pipeline, "splits"),
+            # What the container reads must be there, and right, before it is asked.
+            *([key(pipeline, "online_features")] if pipeline.endpoint.online else []),
+        ],
         checks=[
-            check(
-                pipeline, "endpoint", "answers", "Held-out rows get finite answers.", blocking=True
-            )
+            check(pipeline, "endpoint", name, words, blocking=name == "answers")
+            for name, words in rollout_page.CHECKS.items()
         ],
         output_required=False,
     )
@@ -48,6 +53,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         store: Store,
         sagemaker: SageMakerResource,
         placement: dg.ResourceParam[Placement],
+        signing: Signing,
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         # Of a range, the newest: the older ones are a back-test.
         as_of = context.partition_keys[-1]
@@ -62,29 +68,53 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 description=f"{reason} What served before serves on.",
             )
             return
-        deployment = deploy(
-            sagemaker.client(), _spec(pipeline, store, placement, chosen.package_arn)
-        )
-        context.log.info(
-            f"{deployment.endpoint_name} serves {deployment.package_arn}"
-            + ("" if deployment.changed else ", as before")
-        )
-        rows = _rows(pipeline, store, as_of)
-        answers = smoke(sagemaker.runtime(), deployment.endpoint_name, rows)
-        yield dg.MaterializeResult(
-            data_version=dg.DataVersion(deployment.config_name),
-            metadata=_show(sagemaker, deployment),
-            check_results=[
-                combine(
-                    "answers",
-                    {
-                        as_of: Verdict(
-                            bool(np.isfinite(np.array(answers, float)).all()),
-                            f"{len(answers)} held-out rows answered: {answers}",
-                        )
-                    },
+        client = sagemaker.client()
+        package = registry.describe(client, chosen.package_arn)
+        provenance.verify(store.open(), package, signing)
+        diary = _Diary(pipeline, store, context.run.run_id, as_of, package.arn)
+        diary.champion_arn = serving_package(client, pipeline.slug)
+        try:
+            outcome = roll_out(
+                sagemaker,
+                endpoint_spec(pipeline, store, placement, package.arn),
+                held_out(pipeline, store, package),
+                on_step=context.log.info,
+                on_plan=diary.begin,
+                previous_config=diary.interrupted(),
+            )
+        except RolloutFailed as failure:
+            diary.end(failure.outcome, "failed")
+            yield from rollout_page.results(failure.outcome)
+            if _is_the_models_fault(failure.outcome):
+                promotion.mark_rolled_back(
+                    client, pipeline.slug, package.arn, reason=str(failure)[:400]
                 )
-            ],
+            raise dg.Failure(
+                f"{package.arn} was not promoted: {failure}",
+                metadata=rollout_page.rollout_metadata(pipeline, failure.outcome),
+                allow_retries=False,
+            ) from failure
+        diary.end(outcome, "trial" if outcome.plan.trial else "proven")
+        if not outcome.plan.trial:
+            promotion.mark_champion(
+                client, pipeline.slug, package.arn, reason=f"proven by run {context.run.run_id}"
+            )
+        now = serving_package(client, pipeline.slug) or package.arn
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(outcome.plan.changes[-1].config_name),
+            metadata={
+                **rollout_page.endpoint_metadata(
+                    sagemaker,
+                    pipeline,
+                    package,
+                    client.describe_endpoint(EndpointName=pipeline.slug),
+                    registry.describe(client, now),
+                ),
+                "changed": outcome.plan.changed,
+                "previous configuration": outcome.previous_config or "none",
+                **rollout_page.rollout_metadata(pipeline, outcome),
+            },
+            check_results=rollout_page.results(outcome),
         )
 
     return endpoint
@@ -103,35 +133,57 @@ def _not_deployed(sagemaker: SageMakerResource, record: RegistrationRecord) -> s
     )
 
 
-def _spec(
-    pipeline: MLPipeline, store: Store, placement: Placement, package_arn: str
-) -> EndpointSpec:
-    declared = pipeline.endpoint
-    return EndpointSpec(
-        name=pipeline.slug,
-        package_arn=package_arn,
-        instance_type=declared.instance_type,
-        instance_count=declared.instance_count,
-        capture_share=declared.capture_share,
-        capture_uri=store.uri("captures", pipeline.name),
-        placement=placement,
-        tags={"mlops:pipeline": pipeline.name},
-    )
+def _is_the_models_fault(outcome: Outcome) -> bool:
+    """An endpoint that could not be changed says nothing of the model; any other line does."""
+    failed = {line.name for line in outcome.verdict.lines if line.status == "failed"}
+    return outcome.previous_config is not None and bool(failed - {"health"})
 
 
-def _rows(pipeline: MLPipeline, store: Store, partition: str) -> list[dict[str, object]]:
-    split = store.load(SplitRecord, pipeline.name, "splits", partition)
-    holdout = read_split(store.open(), split.dataset_uri, "holdout")
-    return json_rows(holdout.head(_SMOKE_ROWS), pipeline.feature_columns)
+class _Diary:
+    """Keeps the record of a rollout, from its plan to its end."""
 
+    def __init__(
+        self, pipeline: MLPipeline, store: Store, run_id: str, as_of: str, package_arn: str
+    ) -> None:
+        self._pipeline = pipeline
+        self._store = store
+        self._run_id = run_id
+        self._as_of = as_of
+        self._package_arn = package_arn
+        self._started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self.champion_arn: str | None = None
 
-def _show(sagemaker: SageMakerResource, deployment: Deployment) -> dict[str, dg.MetadataValue]:
-    """Where it is and what it serves."""
-    url = sagemaker.runtime().meta.endpoint_url
-    return {
-        "url": dg.MetadataValue.text(f"{url}/endpoints/{deployment.endpoint_name}/invocations"),
-        "package": dg.MetadataValue.text(deployment.package_arn),
-        "configuration": dg.MetadataValue.text(deployment.config_name),
-        "changed": dg.MetadataValue.bool(deployment.changed),
-        "previous configuration": dg.MetadataValue.text(deployment.previous_config or "none"),
-    }
+    def interrupted(self) -> str | None:
+        """What served before a rollout of this package that nobody saw the end of."""
+        try:
+            last = self._store.load(RolloutRecord, self._pipeline.name, ROLLOUT, LAST)
+        except RecordNotFound:
+            return None
+        mine = last.package_arn == self._package_arn and last.state == "running"
+        return last.previous_config if mine else None
+
+    def begin(self, plan: Plan) -> None:
+        if plan.changed:
+            self._save(plan, "running")
+
+    def end(self, outcome: Outcome, state: str) -> None:
+        if outcome.plan.changed or self.interrupted() is not None:
+            self._save(outcome.plan, state, outcome)
+
+    def _save(self, plan: Plan, state: str, outcome: Outcome | None = None) -> None:
+        lines = outcome.verdict.lines if outcome else ()
+        record = RolloutRecord(
+            as_of=self._as_of,
+            package_arn=self._package_arn,
+            champion_arn=self.champion_arn,
+            config=plan.changes[-1].config_name,
+            previous_config=outcome.previous_config if outcome else plan.previous_config,
+            policy=describe(plan.rollout),
+            state=state,  # type: ignore[arg-type]  # pydantic checks it
+            started=self._started,
+            run_id=self._run_id,
+            seconds=round(outcome.seconds, 1) if outcome else None,
+            steps=outcome.steps if outcome else (),
+            lines=tuple(RolloutLine(**vars(line)) for line in lines),
+        )
+        self._store.save(self._pipeline.name, ROLLOUT, LAST, record)

@@ -76,3 +76,32 @@ class RegistrationRecord(_Record):
     package_arn: str | None
     status: str
     reason: str
+
+
+class RolloutLine(_Record):
+    """One line of a rollout's verdict."""
+
+    name: str
+    figure: str
+    bound: str
+    status: Literal["passed", "failed", "unknown"]
+
+
+class RolloutRecord(_Record):
+    """The last rollout of an endpoint, kept as station ``rollout``, partition ``last``.
+
+    ``running``: interrupted, unless it still runs; ``trial``: an A/B test under way.
+    """
+
+    as_of: str
+    package_arn: str
+    champion_arn: str | None
+    config: str
+    previous_config: str | None
+    policy: str
+    state: Literal["running", "proven", "trial", "failed"]
+    started: str
+    run_id: str
+    seconds: float | None = None
+    steps: tuple[tuple[float, str], ...] = ()
+    lines: tuple[RolloutLine, ...] = ()

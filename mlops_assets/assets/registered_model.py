@@ -4,6 +4,9 @@ Here: what a package must say about where its model comes from. Not here: the re
 (`resources.sagemaker.registry`).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 
 from mlops_assets.assets.preview import facts
@@ -16,11 +19,15 @@ from mlops_assets.assets.records import (
 from mlops_assets.assets.station import key, station
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker import registry
+from mlops_assets.resources.sagemaker import provenance, registry
 from mlops_assets.resources.sagemaker.names import digest_of
+from mlops_assets.resources.sagemaker.person import person
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker.signing import Signing
 
+# What starts runs by itself, by the tag that Dagster gives its runs.
+_AUTOMATIONS = {"dagster/sensor_name": "sensor", "dagster/schedule_name": "schedule"}
 _SHOWN = ("trained_on", "train_rows", "features_snapshot", "dataset_digest", "commit")
 
 
@@ -41,12 +48,23 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         store: Store,
         sagemaker: SageMakerResource,
         placement: dg.ResourceParam[Placement],
+        signing: Signing,
     ) -> dg.MaterializeResult:
         records = []
+        trained_by = started_by(context.run.tags, sagemaker)
         for partition in context.partition_keys:
             evaluation = store.load(EvaluationRecord, pipeline.name, "evaluation", partition)
             record = (
-                _register(pipeline, store, sagemaker, placement, partition, evaluation)
+                _register(
+                    pipeline,
+                    store,
+                    sagemaker,
+                    partition,
+                    evaluation,
+                    placement=placement,
+                    trained_by=trained_by,
+                    signer=signing,
+                )
                 if evaluation.passed
                 else _refused(evaluation)
             )
@@ -67,6 +85,14 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return registered_model
+
+
+def started_by(run_tags: Mapping[str, str], sagemaker: SageMakerResource) -> str:
+    """Who had the model trained: the automation that started the run, or the person who did."""
+    for tag, kind in _AUTOMATIONS.items():
+        if name := run_tags.get(tag):
+            return f"{kind} {name}"
+    return person(sagemaker)
 
 
 def _origin(
@@ -95,9 +121,9 @@ def _register(
     pipeline: MLPipeline,
     store: Store,
     sagemaker: SageMakerResource,
-    placement: Placement,
     partition: str,
     evaluation: EvaluationRecord,
+    **how: Any,
 ) -> RegistrationRecord:
     split = store.load(SplitRecord, pipeline.name, "splits", partition)
     model = store.load(ModelRecord, pipeline.name, "model", partition)
@@ -108,6 +134,14 @@ def _register(
             f"Materialize evaluation[{partition}] first.",
             allow_retries=False,
         )
+    try:
+        provenance.check_archive(store.open(), model.artifact_uri, model.artifact_digest)
+    except registry.Untrusted as error:
+        raise dg.Failure(
+            f"{pipeline.name}/model[{partition}] is not registered: {error}. Materialize "
+            f"model[{partition}] again.",
+            allow_retries=False,
+        ) from None
     package = registry.register(
         sagemaker.client(),
         group=pipeline.slug,
@@ -117,8 +151,8 @@ def _register(
         metrics_uri=store.uri("records", pipeline.name, "evaluation", f"{partition}.json"),
         status="Approved" if pipeline.approval == "auto" else "PendingManualApproval",
         description=f"{pipeline.name} as of {partition}",
-        placement=placement,
         image_uri=model.image,
+        **how,
     )
     return RegistrationRecord(
         as_of=partition,

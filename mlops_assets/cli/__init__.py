@@ -81,6 +81,39 @@ def invoke(
 
 
 @app.command()
+def promote(
+    pipeline: Pipeline,
+    version: Annotated[
+        str | None,
+        typer.Argument(help="Version or ARN. Default: the newest that waits for approval."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Kept in the registry with your name.")] = "",
+    reject: Annotated[bool, typer.Option("--reject", help="It may not serve.")] = False,
+    self_approve: Annotated[
+        bool, typer.Option("--self-approve", help="Although you trained it; on this machine only.")
+    ] = False,
+) -> None:
+    """Approve a model that waits for it, or decide an A/B test for the challenger."""
+    from mlops_assets.cli.promote import run
+
+    run(pipeline, version, reason=reason, reject=reject, self_approve=self_approve)
+
+
+@app.command()
+def rollback(
+    pipeline: Pipeline,
+    to: Annotated[
+        str | None, typer.Option(help="Version or ARN. Default: the champion before this one.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Kept in the registry with your name.")] = "",
+) -> None:
+    """Serve the previous champion again, at once; the one that serves now is taken out."""
+    from mlops_assets.cli.rollback import run
+
+    run(pipeline, to, reason=reason)
+
+
+@app.command()
 def reproduce(
     model_package: Annotated[str, typer.Argument(help="ARN of a model package; see mlops status.")],
 ) -> None:

@@ -2,6 +2,9 @@
 
 from mlops_assets.pipeline import DeclarationError
 from mlops_assets.resources.records import RecordNotFound
+from mlops_assets.resources.sagemaker.endpoints import DeploymentFailed
+from mlops_assets.resources.sagemaker.registry import RegistryError
+from mlops_assets.resources.sagemaker.signing import SigningError
 from mlops_assets.resources.sources import SourceError
 from mlops_assets.settings import SettingsError
 
@@ -10,4 +13,13 @@ class CommandError(Exception):
     """A command cannot do what was asked; the message says what to do instead."""
 
 
-EXPECTED = (CommandError, DeclarationError, RecordNotFound, SettingsError, SourceError)
+EXPECTED = (
+    CommandError,
+    DeclarationError,
+    DeploymentFailed,
+    RecordNotFound,
+    RegistryError,
+    SettingsError,
+    SigningError,
+    SourceError,
+)

@@ -1,6 +1,7 @@
 """`mlops ui`: Dagster's web UI, and its daemon, on the loopback interface.
 
-Here: starting the two, saying when they answer, stopping all of it. Not here: what they show.
+Here: starting the two, saying when there is something to see, stopping all of it. Not here: what
+they show, and what the webserver says of the code it loaded (`mlops_assets.cli.webserver`).
 """
 
 import os
@@ -9,18 +10,20 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.webserver import load_errors
 from mlops_assets.cli.world import World, console
 
 # Runs in progress get this long to stop what they started (a training job, say).
 _GRACE_S = 20.0
 _POLL_S = 0.25
+# How often a slow start says that it goes on.
+_NEWS_S = 10.0
 
 Process = subprocess.Popen[bytes]
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
@@ -30,15 +33,19 @@ def run(port: int, *, daemon: bool) -> None:
     """Serve until interrupted (Ctrl+C, SIGTERM or a closed terminal), then stop what was started.
 
     Raises:
-        CommandError: not in the project's root, or one of the processes ended by itself.
+        CommandError: not in the project's root, Dagster's instance or the pipelines do not load, or
+            one of the processes ended by itself.
     """
     workspace = Path("workspace.yaml")
     if not workspace.is_file():
         raise CommandError(
             f"{workspace.absolute()} is missing: run mlops ui from the project's root"
         )
+    # Its tables must be there before the two processes and their code servers look for them: see
+    # open_instance. This also sets DAGSTER_HOME, for them too.
+    with World.open().instance:
+        pass
     chosen = _free_port(port)
-    environment = {**os.environ, "DAGSTER_HOME": str(World.open().dagster_home())}
     # Either of these two would otherwise end this process alone and leave the servers behind; and
     # SIGINT is ignored in what a shell's script starts in the background.
     with _handled_by(_interrupt, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -47,7 +54,7 @@ def run(port: int, *, daemon: bool) -> None:
             # A session each: code servers outlive whoever started them, and only the group reaches
             # those. Appended one by one: what is started must be known when the next one fails.
             for command in _commands(chosen, workspace, daemon=daemon):
-                process = subprocess.Popen(command, env=environment, start_new_session=True)
+                process = subprocess.Popen(command, start_new_session=True)
                 started.append(process)
             _serve(f"http://127.0.0.1:{chosen}", started)
         except KeyboardInterrupt:
@@ -76,21 +83,29 @@ def _commands(port: int, workspace: Path, *, daemon: bool) -> list[list[str]]:
 
 def _serve(url: str, started: Sequence[Process]) -> None:
     console.print("Starting Dagster's UI; this takes some 15 seconds.")
-    while not _answers(url):
-        _check(started)
-        time.sleep(_POLL_S)
+    _wait_for_pipelines(url, started)
     console.print(f"[bold]{url}[/]  (Ctrl+C stops it)")
     while True:
         _check(started)
         time.sleep(_POLL_S)
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/server_info", timeout=5):  # noqa: S310 (http, ours)
-            return True
-    except OSError:
-        return False
+def _wait_for_pipelines(url: str, started: Sequence[Process]) -> None:
+    """Return when there is a graph to see: Dagster serves an empty one if the code did not load."""
+    began = time.monotonic()
+    news = _NEWS_S
+    while (failed := load_errors(url)) is None:
+        _check(started)
+        waited = time.monotonic() - began
+        if waited >= news:
+            console.print(f"Still loading the pipelines ({waited:.0f} s).")
+            news += _NEWS_S
+        time.sleep(_POLL_S)
+    if failed:
+        raise CommandError(
+            "the pipelines do not load (where, stands above). Mend this and start again:\n"
+            + "\n".join(failed)
+        )
 
 
 def _check(started: Sequence[Process]) -> None:

@@ -16,13 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.instance import open_instance
 from mlops_assets.cli.names import program
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker.signing import Signing
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 
@@ -49,8 +52,9 @@ class World:
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         """Dagster's instance of this world; its home is made on first use."""
-        os.environ["DAGSTER_HOME"] = str(self.dagster_home())
-        return dg.DagsterInstance.get()
+        home = self.dagster_home()
+        os.environ["DAGSTER_HOME"] = str(home)
+        return open_instance(home)
 
     def dagster_home(self) -> Path:
         """``DAGSTER_HOME``, or ours, with the project's dagster.yaml in it."""
@@ -84,6 +88,14 @@ class World:
     @property
     def store(self) -> Store:
         return cast(Store, self._resources["store"])
+
+    @property
+    def placement(self) -> Placement:
+        return cast(Placement, self._resources["placement"])
+
+    @property
+    def signing(self) -> Signing:
+        return cast(Signing, self._resources["signing"])
 
     @property
     def lake(self) -> Lake:

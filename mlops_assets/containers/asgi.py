@@ -1,110 +1,125 @@
-"""The raw ASGI front: GET /ping and POST /invocations over a handler.
+"""The raw ASGI front, for uvicorn: what protocol.py serves, by another implementation of HTTP.
 
-Belongs here: HTTP methods, body limits, and on which thread a request is computed. Does not: what
-a body means (parse.py).
+Belongs here: ASGI's messages. Does not: what a path means or whether there is room (service.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from mlops_assets.containers.handle import Handler
+from mlops_assets.containers.handle import Request
+from mlops_assets.containers.http_reply import HeaderReply, safe_type
+from mlops_assets.containers.logs import ID_LENGTH
+from mlops_assets.containers.protocol import DISCARD_BYTES
 from mlops_assets.containers.reply import Reply, error
+from mlops_assets.containers.service import Service
+from mlops_assets.containers.work import Route
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# Below this a request is answered in less time than handing it to a thread takes.
-INLINE_BYTES = 8 * 1024
-
-# How much of a body that is too large is read and dropped before the connection is closed.
-DISCARD_BYTES = 256 * 1024**2
-
 
 class App:
-    """An ASGI application.
+    """An ASGI application (lifespan and websockets are switched off in front.py)."""
 
-    `max_body` in bytes; `inline` says whether small requests are computed on the event loop (a
-    handler that may block is not).
-    """
-
-    def __init__(self, handler: Handler, *, max_body: int, inline: bool, threads: int) -> None:
-        self._handler = handler
-        self._max_body = max_body
-        self._inline_bytes = INLINE_BYTES if inline else -1
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request (lifespan and websockets are switched off in serve.py)."""
-        path, method = scope["path"], scope["method"]
-        if path == "/ping":
-            allowed = method in ("GET", "HEAD")
-            reply = Reply(200, "application/json", b"{}") if allowed else _not_allowed("GET, HEAD")
-        elif path != "/invocations":
-            reply = error(404, "there are GET /ping and POST /invocations")
-        elif method != "POST":
-            reply = _not_allowed("POST")
-        else:
-            reply = await self._invoke(scope, receive)
-        await _send(send, reply, head=method == "HEAD")
-
-    async def _invoke(self, scope: Message, receive: Receive) -> Reply:
+        """Serve one HTTP request."""
+        service = self._service
+        method = scope["method"]
         headers = dict(scope["headers"])
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._max_body:
-            if headers.get(b"expect", b"").lower() != b"100-continue":
-                await self._discard(receive)
-            return self._too_large()
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return error(400, "the connection ended before the body did")
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._max_body:
-                body.clear()
-                if more:
-                    await self._discard(receive)
-                return self._too_large()
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        accept = headers.get(b"accept", b"").decode("latin-1")
-        if len(body) <= self._inline_bytes:
-            return self._handler.handle(content_type, accept, bytes(body))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._pool, self._handler.handle, content_type, accept, bytes(body)
-        )
-
-    async def _discard(self, receive: Receive) -> None:
-        """Read on without keeping anything, up to a limit: a caller who is still sending when the
-        connection closes sees it reset, and never the reply that says why."""
-        left = DISCARD_BYTES
-        while left > 0:
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if not message.get("more_body"):
+        found = service.route(method, scope["path"])
+        if isinstance(found, Reply):
+            refused: Reply | None = found
+        else:
+            refused = service.refusal(found, _length(headers))
+            if refused is None:
+                await self._invoke(found, headers, receive, send)
                 return
+        if refused is not None:
+            if headers.get(b"expect", b"").lower() != b"100-continue":
+                await _discard(receive)
+            if refused.status >= 400:
+                service.count(refused, 0.0)
+            await _send(send, refused, head=method == "HEAD")
 
-    def _too_large(self) -> Reply:
-        return error(413, f"the body is larger than {self._max_body:,} bytes: send fewer rows")
+    async def _invoke(
+        self, route: Route, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        service = self._service
+        body = await self._body(route, receive)
+        if isinstance(body, Reply):
+            service.count(body, 0.0)
+            await _send(send, body)
+            return
+        request = Request(
+            headers.get(b"content-type", b"").decode("latin-1"),
+            headers.get(b"accept", b"").decode("latin-1"),
+            body,
+        )
+        identifier = headers.get(b"x-amzn-sagemaker-inference-id", b"")[:ID_LENGTH]
+        name = identifier.decode("latin-1")
+        if len(body) <= route.inline_bytes and route.many is None:
+            await _send(send, service.answer(route, request, name))
+            return
+        answered: asyncio.Future[Reply] = service.loop.create_future()
+        service.submit(route, request, name, answered.set_result)
+        await _send(send, await answered)
+
+    async def _body(self, route: Route, receive: Receive) -> bytes | Reply:
+        counted = self._service.metrics
+        body = bytearray()
+        refused: Reply | None = None
+        try:
+            more = True
+            while more and refused is None:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return error(400, "the connection ended before the body did", "disconnected")
+                piece = message.get("body", b"")
+                body += piece
+                counted.buffered += len(piece)
+                more = message.get("more_body", False)
+                refused = self._service.overflow(route, len(body))
+        finally:
+            counted.buffered -= len(body)
+        if refused is None:
+            return bytes(body)
+        body.clear()
+        if more:
+            await _discard(receive)
+        return refused
 
 
-def _not_allowed(allowed: str) -> Reply:
-    return error(405, f"this path takes {allowed}")
+def _length(headers: dict[bytes, bytes]) -> int:
+    declared = headers.get(b"content-length", b"")
+    return int(declared) if declared.isdigit() else 0
 
 
-async def _send(send: Send, reply: Reply, *, head: bool) -> None:
+async def _discard(receive: Receive) -> None:
+    """Read on without keeping anything, up to a limit: a caller who is still sending when the
+    connection closes sees it reset, and never the reply that says why."""
+    left = DISCARD_BYTES
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
+
+
+async def _send(send: Send, reply: Reply, *, head: bool = False) -> None:
     headers = [
-        (b"content-type", reply.content_type.encode("latin-1")),
+        (b"content-type", safe_type(reply.content_type).encode("latin-1")),
         (b"content-length", str(len(reply.body)).encode()),
     ]
-    if reply.status == 413:  # the rest of the body is not read: this connection cannot go on
+    if isinstance(reply, HeaderReply):
+        headers.append((reply.header[0].encode(), reply.header[1].encode()))
+    if reply.status == 413:  # its body may not have been read to the end
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else reply.body})

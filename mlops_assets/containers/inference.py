@@ -12,13 +12,14 @@ import inspect
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
+from mlops_assets.containers.handle import Request
 from mlops_assets.containers.reply import CSV, JSON, JSON_LINES, Refused, Reply, error, media_type
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ class InferenceHandler:
 
     Raises ValueError when the module has neither model_fn nor transform_fn.
     """
+
+    inline_bytes = -1
+    batches = False
 
     def __init__(self, script: Path, model_directory: Path, default_accept: str = JSON) -> None:
         module = _load(script)
@@ -60,6 +64,10 @@ class InferenceHandler:
         except Exception:  # whatever the user's code raises: the log gets it, the caller does not
             log.exception("inference.py failed")
             return error(500, "inference.py failed; the endpoint's log says why")
+
+    def handle_many(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer several requests, one after the other."""
+        return [self.handle(*request) for request in requests]
 
 
 def default_input_fn(data: str | bytes, content_type: str) -> Any:

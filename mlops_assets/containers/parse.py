@@ -10,12 +10,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
-from mlops_assets.containers.reply import CSV, JSON, JSON_LINES, TYPES, Refused, media_type
+from mlops_assets.containers.reply import CSV, JSON, JSON_LINES, Refused, media_type
 from mlops_assets.ml.artifact.spec import FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import shown
 
@@ -27,36 +27,53 @@ _CATEGORIES = {str, int, float, type(None)}
 _DIGITS = frozenset("0123456789+-.eE")
 
 
-class Parser:
-    """Reads request bodies for the columns of one spec."""
+class Form(NamedTuple):
+    """How a body is written: its media type, and what `header=` declares of CSV."""
 
-    def __init__(self, spec: FeatureSpec) -> None:
+    kind: str
+    header: str
+
+
+def form_of(content_type: str, kinds: Sequence[str]) -> Form:
+    """What a Content-Type header says. Raises Refused (415) for a type outside `kinds`, or a
+    charset that is not read here."""
+    kind, parameters = media_type(content_type)
+    if kind not in kinds:
+        raise Refused(415, f"content type {shown(kind)} is not read: send one of {list(kinds)}")
+    charset = parameters.get("charset", "utf-8")
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(415, f"charset {shown(charset)} is not read: send utf-8")
+    header = parameters.get("header", "") if kind == CSV else ""
+    return Form(kind, header if header in ("present", "absent") else "")
+
+
+class Parser:
+    """Reads request bodies for the columns of one spec.
+
+    Columns that the spec does not name are left out, or refused where `refuses_extra`.
+    """
+
+    def __init__(self, spec: FeatureSpec, *, refuses_extra: bool = False) -> None:
+        self.refuses_extra = refuses_extra
         self._names = spec.names
         self._numeric = {c.name for c in spec.columns if isinstance(c, NumberColumn)}
-        self._readers: dict[str, Callable[[bytes, Mapping[str, str]], Columns]] = {
+        self._readers: dict[str, Callable[[bytes, str], Columns]] = {
             CSV: self._csv,
             JSON: self._json,
             JSON_LINES: self._json_lines,
         }
 
-    def __call__(self, content_type: str, body: bytes) -> Columns:
+    def __call__(self, form: Form, body: bytes) -> Columns:
         """The raw columns in a body, numbers as numbers or None, categories as text or None.
 
-        Raises Refused: 415 for a type or charset that is not read here, 400 for anything wrong.
+        Raises Refused (400) for anything wrong.
         """
-        kind, parameters = media_type(content_type)
-        reader = self._readers.get(kind)
-        if reader is None:
-            raise Refused(415, f"content type {shown(kind)} is not read: send one of {list(TYPES)}")
-        charset = parameters.get("charset", "utf-8")
-        if charset not in ("utf-8", "utf8", "us-ascii"):
-            raise Refused(415, f"charset {shown(charset)} is not read: send utf-8")
-        columns = reader(body.removeprefix(b"\xef\xbb\xbf"), parameters)
+        columns = self._readers[form.kind](body.removeprefix(b"\xef\xbb\xbf"), form.header)
         if not columns[self._names[0]]:
             raise Refused(400, "the request holds no rows")
         return columns
 
-    def _csv(self, body: bytes, parameters: Mapping[str, str]) -> Columns:
+    def _csv(self, body: bytes, header: str) -> Columns:
         try:
             text = body.decode()
         except UnicodeDecodeError as error:
@@ -71,9 +88,9 @@ class Parser:
         else:  # with one column an empty line is a row whose value is missing
             rows = [row or [""] for row in rows]
         names: Sequence[str] = self._names
-        if rows and self._is_header(rows[0], parameters.get("header", "")):
+        if rows and self.is_header(rows[0], header):
             names = [name.strip() for name in rows.pop(0)]
-            self._check_header(names)
+            self.check_header(names)
         for number, row in enumerate(rows, 1):
             if len(row) != len(names):
                 raise Refused(400, _ragged(number, len(row), names))
@@ -85,24 +102,27 @@ class Parser:
             for name in self._names
         }
 
-    def _is_header(self, row: list[str], declared: str) -> bool:
+    def is_header(self, row: Sequence[str], declared: str = "") -> bool:
         """Whether the first row names columns: it does if all fields are names of the model's
         columns, or more than half of these are among them; or as `header=` declares (RFC 4180)."""
-        if declared in ("present", "absent"):
+        if declared:
             return declared == "present"
         fields = {field.strip() for field in row}
         named = fields.intersection(self._names)
         return bool(fields) and (named == fields or 2 * len(named) > len(self._names))
 
-    def _check_header(self, names: Sequence[str]) -> None:
+    def check_header(self, names: Sequence[str]) -> None:
+        """Raise Refused (400) if names of columns repeat, lack one, or hold one too many."""
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise Refused(400, f"the header names column {shown(twice)} more than once")
         for name in self._names:
             if name not in names:
                 raise Refused(400, f"column {name!r} is missing from the header")
+        if self.refuses_extra and len(names) > len(self._names):
+            raise Refused(400, f"the header {self._extra(names)}")
 
-    def _json(self, body: bytes, parameters: Mapping[str, str]) -> Columns:
+    def _json(self, body: bytes, header: str) -> Columns:
         content = _loads(body, "the body")
         if isinstance(content, dict):
             if "instances" in content:
@@ -113,7 +133,7 @@ class Parser:
                 raise Refused(400, 'the object holds neither "instances" nor "columns" and "data"')
         return self._rows(content)
 
-    def _json_lines(self, body: bytes, parameters: Mapping[str, str]) -> Columns:
+    def _json_lines(self, body: bytes, header: str) -> Columns:
         lines = body.splitlines()
         while lines and not lines[-1].strip():
             lines.pop()
@@ -122,7 +142,7 @@ class Parser:
     def _frame(self, names: Any, data: Any) -> Columns:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise Refused(400, '"columns" must be a list of names')
-        self._check_header(names)
+        self.check_header(names)
         return self._lists(data, names)
 
     def _rows(self, rows: Any) -> Columns:
@@ -141,7 +161,15 @@ class Parser:
                 number = next(i for i, row in enumerate(rows, 1) if name not in row)
                 message = f"row {number}, column {name!r}: is not there; send null if unknown"
                 raise Refused(400, message) from None
+        if self.refuses_extra:
+            for number, row in enumerate(rows, 1):
+                if len(row) > len(self._names):
+                    raise Refused(400, f"row {number} {self._extra(row)}")
         return self._checked(columns)
+
+    def _extra(self, names: Iterable[str]) -> str:
+        extra = next(name for name in names if name not in self._names)
+        return f"names column {shown(extra)}, which the model does not take: leave it out"
 
     def _lists(self, rows: Any, names: Sequence[str]) -> Columns:
         if not isinstance(rows, list):

@@ -5,7 +5,8 @@ Belongs here: media types, negotiation, rendering. Does not: reading requests (p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -14,16 +15,29 @@ from numpy.typing import NDArray
 JSON = "application/json"
 CSV = "text/csv"
 JSON_LINES = "application/jsonlines"
-TYPES = (JSON, CSV, JSON_LINES)
+NPY = "application/x-npy"
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+OTHER_PARQUET = "application/x-parquet"
+TYPES = (JSON, CSV, JSON_LINES, NPY, ARROW)
+"""What an answer may be written in."""
+BODIES = (*TYPES, PARQUET, OTHER_PARQUET)
+"""What a request may be written in."""
+
+_CAUSES = {400: "bad_request", 406: "not_acceptable", 415: "unsupported_type", 500: "internal"}
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An HTTP answer."""
+class Reply(NamedTuple):
+    """An HTTP answer.
+
+    `rows` that were answered, and the `cause` of a failure as a short label: what the front counts.
+    """
 
     status: int
     content_type: str
     body: bytes
+    rows: int = 0
+    cause: str = ""
 
 
 class Refused(Exception):
@@ -35,9 +49,11 @@ class Refused(Exception):
         self.message = message
 
 
-def error(status: int, message: str) -> Reply:
+def error(status: int, message: str, cause: str = "") -> Reply:
     """The reply to a request that cannot be answered."""
-    return Reply(status, JSON, orjson.dumps({"error": message}))
+    return Reply(
+        status, JSON, orjson.dumps({"error": message}), 0, cause or _CAUSES.get(status, "")
+    )
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:
@@ -84,12 +100,42 @@ def _within(kind: str, prefix: str) -> bool:
 
 
 def render(answers: NDArray[np.float64], content_type: str) -> bytes:
-    """Answers (n,) or (n, k) as bytes: {"predictions": […]}, a CSV line or a JSON line for each."""
+    """Answers (n,) or (n, k) as bytes.
+
+    JSON: {"predictions": […]}; CSV and JSON Lines: a line for each row; npy: the array; Arrow: a
+    stream with the column "prediction", of lists where an answer is several numbers.
+    """
     answers = np.ascontiguousarray(answers)
     if content_type == JSON:
         return orjson.dumps({"predictions": answers}, option=orjson.OPT_SERIALIZE_NUMPY)
+    if content_type == NPY:
+        stream = io.BytesIO()
+        np.save(stream, answers, allow_pickle=False)
+        return stream.getvalue()
+    if content_type == ARROW:
+        return _arrow(answers)
     values = answers.tolist()
     if content_type == JSON_LINES:
         return b"".join(orjson.dumps({"prediction": v}) + b"\n" for v in values)
     rows = values if answers.ndim == 2 else [[value] for value in values]
     return "".join(",".join(map(repr, row)) + "\n" for row in rows).encode()
+
+
+def render_one(answer: float | list[float], content_type: str) -> bytes:
+    """The answer to one row, as `render` writes it."""
+    if content_type == JSON:
+        return orjson.dumps({"predictions": [answer]})
+    return render(np.array([answer], dtype=np.float64), content_type)
+
+
+def _arrow(answers: NDArray[np.float64]) -> bytes:
+    import pyarrow as pa  # some 100 ms, once, for whoever asks for it
+
+    column = pa.array(answers.reshape(-1))
+    if answers.ndim == 2:
+        column = pa.FixedSizeListArray.from_arrays(column, answers.shape[1])
+    table = pa.table({"prediction": column})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())

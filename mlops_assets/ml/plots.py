@@ -27,7 +27,7 @@ LONGEST_NAME = 28
 
 def roc(curves: Mapping[str, pd.DataFrame]) -> bytes:
     """ROC curves by name, each a frame of `metrics.roc_points`; the first is drawn boldest."""
-    figure, axes = _canvas(5.2, 5.0, "ROC: true against false positives")
+    figure, axes = canvas(5.2, 5.0, "ROC: true against false positives")
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, linestyle="--", zorder=1)
     for place, (name, points) in reversed(list(enumerate(curves.items()))):
         x, y = points["false_positive_rate"], points["true_positive_rate"]
@@ -37,17 +37,17 @@ def roc(curves: Mapping[str, pd.DataFrame]) -> bytes:
             y,
             color=COLOURS[place % len(COLOURS)],
             linewidth=2.4 if place == 0 else 1.6,
-            label=f"{_short(name)}   AUC {area:.3f}",
+            label=f"{short(name)}   AUC {area:.3f}",
             zorder=3 if place == 0 else 2,
         )
     _unit_square(axes, "false positive rate", "true positive rate")
-    _legend(axes, "lower right")
-    return _png(figure)
+    legend(axes, "lower right")
+    return png(figure)
 
 
 def calibration(points: Mapping[str, pd.DataFrame]) -> bytes:
     """Reliability by name, each a frame of `metrics.calibration_points`, with its intervals."""
-    figure, axes = _canvas(5.2, 5.0, "Calibration: observed against predicted")
+    figure, axes = canvas(5.2, 5.0, "Calibration: observed against predicted")
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, linestyle="--", zorder=1)
     top = 0.0
     for place, (name, frame) in reversed(list(enumerate(points.items()))):
@@ -64,28 +64,28 @@ def calibration(points: Mapping[str, pd.DataFrame]) -> bytes:
             marker="o",
             markersize=5 if place == 0 else 4,
             linewidth=2.2 if place == 0 else 1.4,
-            label=_short(name),
+            label=short(name),
             zorder=3 if place == 0 else 2,
         )
         top = max(top, float(x.max()), float(frame["high"].max()))
     # Rare events live in the lower left corner: the square shrinks to where the points are.
     top = min(1.0, np.ceil(top * 10 + 0.2) / 10) if points else 1.0
     _unit_square(axes, "predicted probability", "observed share", top)
-    _legend(axes, "upper left")
-    return _png(figure)
+    legend(axes, "upper left")
+    return png(figure)
 
 
 def importance(values: Mapping[str, float], *, top: int = 20) -> bytes:
     """The `top` features by importance, largest first, as bars; the rest is counted below."""
     ranked = sorted(values.items(), key=lambda item: (-abs(item[1]), item[0]))
     shown = ranked[:top]
-    figure, axes = _canvas(6.4, 1.4 + 0.27 * max(len(shown), 1), "Feature importance")
+    figure, axes = canvas(6.4, 1.4 + 0.27 * max(len(shown), 1), "Feature importance")
     if not shown:
-        return _empty(figure, axes, "the model tells of none")
+        return empty(figure, axes, "the model tells of none")
     places = np.arange(len(shown))
     numbers = np.array([number for _, number in shown], dtype=float)
     axes.barh(places, numbers, color=COLOURS[0], height=0.68, zorder=2)
-    axes.set_yticks(places, [_short(name) for name, _ in shown])
+    axes.set_yticks(places, [short(name) for name, _ in shown])
     axes.invert_yaxis()
     widest = float(np.abs(numbers).max()) or 1.0
     for place, number in zip(places, numbers, strict=True):
@@ -103,7 +103,7 @@ def importance(values: Mapping[str, float], *, top: int = 20) -> bytes:
     left_out = len(ranked) - len(shown)
     if left_out:
         axes.set_xlabel(f"{left_out} smaller ones are not shown", color=INK, fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def slices(
@@ -126,11 +126,11 @@ def slices(
         for value in group["value"]:
             place += 1
             places.append(place)
-            labels.append(_short(str(value)))
+            labels.append(short(str(value)))
         place += 1.6
-    figure, axes = _canvas(6.4, 1.5 + 0.2 * max(place, 1), f"{metric} by slice")
+    figure, axes = canvas(6.4, 1.5 + 0.2 * max(place, 1), f"{metric} by slice")
     if drawn.empty:
-        return _empty(figure, axes, "no slice has rows enough")
+        return empty(figure, axes, "no slice has rows enough")
     area = 12 + 90 * drawn["rows"] / drawn["rows"].max()
     axes.scatter(drawn[metric], places, s=area, color=COLOURS[0], zorder=3, linewidth=0)
     if overall is not None:
@@ -161,10 +161,10 @@ def slices(
         )
     axes.set_ylim(max(place, 1.0) - 0.6, -0.8)
     axes.set_xlabel(f"{metric}   (larger dot: more rows)", color=INK, fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
-def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
@@ -178,10 +178,10 @@ def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _empty(figure: Figure, axes: Axes, words: str) -> bytes:
+def empty(figure: Figure, axes: Axes, words: str) -> bytes:
     axes.set_axis_off()
     axes.text(0, 0.5, words, color=INK, fontsize=10, va="center", transform=axes.transAxes)
-    return _png(figure)
+    return png(figure)
 
 
 def _unit_square(axes: Axes, x: str, y: str, top: float = 1.0) -> None:
@@ -192,19 +192,19 @@ def _unit_square(axes: Axes, x: str, y: str, top: float = 1.0) -> None:
     axes.set_ylabel(y, color=INK, fontsize=9)
 
 
-def _legend(axes: Axes, where: Literal["lower right", "upper left"]) -> None:
+def legend(axes: Axes, where: Literal["lower right", "upper left"]) -> None:
     handles, names = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles[::-1], names[::-1], loc=where, frameon=False, fontsize=9)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     # "$" would start a formula, and a control character would draw a box.
     plain = "".join(c if c.isprintable() else "?" for c in name).replace("$", r"\$")
     return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

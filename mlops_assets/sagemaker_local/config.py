@@ -37,6 +37,10 @@ class Config:
         default_factory=lambda: os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS")
     )
     log_limit_bytes: int = 64 * 2**20
+    capture_flush_s: float = 5.0
+    capture_queue_bytes: int = 64 * 2**20
+    # False only in tests: a swap that waits for no request and sends none again must lose some.
+    drain: bool = field(default_factory=lambda: os.environ.get("MLOPS_LOCAL_API_DRAIN") != "0")
 
     def arn(self, resource: str, name: str, service: str = "sagemaker") -> str:
         """The ARN that the service would give, in the account that no real one has."""

@@ -1,7 +1,8 @@
-"""The endpoint operations: which fleet an endpoint uses, and how it changes to another.
+"""The endpoint operations: which fleets an endpoint has, and how it changes to others.
 
-Belongs here: Create, Describe, List, Update, DeleteEndpoint; re-hosting after a restart. Does not
-belong here: starting model servers (hosting.py), requests to them (runtime.py).
+Belongs here: Create, Describe, List, Update, DeleteEndpoint, UpdateEndpointWeightsAndCapacities;
+re-hosting after a restart. Does not belong here: starting model servers (hosting.py), the steps of
+a deployment (deployments.py), what a request must not be (endpoint_checks.py).
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from typing import Any
 
-from mlops_assets.sagemaker_local import listing, tags
+from mlops_assets.sagemaker_local import endpoint_checks, endpoint_views, listing, tags
+from mlops_assets.sagemaker_local.alarms import Alarms
 from mlops_assets.sagemaker_local.config import Config
-from mlops_assets.sagemaker_local.errors import invalid, missing, unsupported
-from mlops_assets.sagemaker_local.hosting import Fleet, FleetError, FleetSpec, VariantSpec
+from mlops_assets.sagemaker_local.deployments import Deployment, RollbackFailed, RolledBack
+from mlops_assets.sagemaker_local.errors import invalid, missing
+from mlops_assets.sagemaker_local.fleet_spec import FleetSpec, fleet_spec
+from mlops_assets.sagemaker_local.hosting import Fleet, FleetError
 from mlops_assets.sagemaker_local.models import Models
 from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
+from mlops_assets.sagemaker_local.traffic import Side, Traffic
 
 KIND = "endpoint"
-_STARTING = ("Creating", "Updating", "SystemUpdating")
+_STARTING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+_AT_REST = ("InService", "Failed", "UpdateRollbackFailed")
+_NOTHING_PENDING = {"Target": None, "Deployment": None, "Rescale": None}
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +37,9 @@ class Endpoints:
     """All endpoints of one server.
 
     A stored endpoint holds, beside what Describe shows, ``Serving`` and ``Target``: the fleets that
-    it has and is to have, resolved, so that a restart needs neither models nor configurations.
+    it has and is to have, resolved, so that a restart needs neither models nor configurations;
+    ``Deployment``, how far the way from one to the other is gone; ``Rescale``, the fleet as it is
+    to become in place.
     """
 
     def __init__(
@@ -39,13 +47,15 @@ class Endpoints:
         config: Config,
         store: Store,
         models: Models,
+        alarms: Alarms,
         new_fleet: Callable[[FleetSpec], Fleet],
     ) -> None:
         self._config = config
         self._store = store
         self._models = models
+        self._alarms = alarms
         self._new_fleet = new_fleet
-        self._fleets: dict[str, Fleet] = {}
+        self._traffic: dict[str, Traffic] = {}
         self._changed = asyncio.Condition()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._draining: set[asyncio.Task[None]] = set()
@@ -56,6 +66,7 @@ class Endpoints:
             "DescribeEndpoint": self.describe,
             "ListEndpoints": self.list,
             "UpdateEndpoint": self.update,
+            "UpdateEndpointWeightsAndCapacities": self.update_weights,
             "DeleteEndpoint": self.delete,
         }
 
@@ -76,7 +87,8 @@ class Endpoints:
         for task in (*self._tasks.values(), *self._draining):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), *self._draining, return_exceptions=True)
-        await asyncio.gather(*(fleet.stop(0.0) for fleet in self._fleets.values()))
+        sides = [side for traffic in self._traffic.values() for side in traffic.sides]
+        await asyncio.gather(*(side.fleet.stop(0.0) for side in sides))
 
     def create(self, request: Document) -> Document:
         name, now = request["EndpointName"], time.time()
@@ -84,7 +96,8 @@ class Endpoints:
         if self._store.get(KIND, name) is not None:
             raise invalid(f'Cannot create already existing endpoint "{arn}".')
         target = self._models.fleet(name, request["EndpointConfigName"])
-        _check_deployment(request.get("DeploymentConfig"))
+        deployment = request.get("DeploymentConfig")
+        endpoint_checks.check_deployment(deployment, None, target, self._alarms)
         given_tags = tags.from_request(request)
         document = {
             "Arn": arn,
@@ -94,8 +107,11 @@ class Endpoints:
             "EndpointStatus": "Creating",
             "CreationTime": now,
             "LastModifiedTime": now,
+            "LastDeploymentConfig": deployment,
             "Serving": None,
-            "Target": asdict(target),
+            "Rescale": None,
+            "Target": target.document(),
+            "Deployment": _deployment(None),
         }
         with self._store.transaction():
             self._store.put(KIND, name, document)
@@ -105,12 +121,7 @@ class Endpoints:
 
     def describe(self, request: Document) -> Document:
         document = self._existing(request["EndpointName"])
-        serving = document["Serving"]
-        return document | {
-            "ProductionVariants": [_summary(variant) for variant in serving["variants"]]
-            if serving
-            else None
-        }
+        return endpoint_views.description(document, self._traffic.get(request["EndpointName"]))
 
     def list(self, request: Document) -> Document:
         found = listing.page(
@@ -128,22 +139,39 @@ class Endpoints:
 
     def update(self, request: Document) -> Document:
         name = request["EndpointName"]
-        document = self._existing(name)
-        if document["EndpointStatus"] not in ("InService", "Failed"):
-            raise invalid(f'Cannot update in-progress endpoint "{document["Arn"]}".')
-        if request.get("RetainAllVariantProperties"):
-            raise unsupported("RetainAllVariantProperties", "set weights and counts in the config")
+        document = self._at_rest(name)
         target = self._models.fleet(name, request["EndpointConfigName"])
-        _check_deployment(request.get("DeploymentConfig"))
-        with self._store.transaction():
-            self._store.update(
-                KIND,
-                name,
-                EndpointStatus="Updating",
-                FailureReason=None,
-                Target=asdict(target),
-                LastDeploymentConfig=request.get("DeploymentConfig"),
-            )
+        serving = fleet_spec(document["Serving"]) if document["Serving"] else None
+        target = endpoint_checks.retained(request, serving, target)
+        deployment = request.get("DeploymentConfig")
+        if request.get("RetainDeploymentConfig") and deployment is None:
+            deployment = document.get("LastDeploymentConfig")
+        endpoint_checks.check_deployment(deployment, serving, target, self._alarms)
+        if document["EndpointStatus"] == "UpdateRollbackFailed":
+            endpoint_checks.check_all_at_once(deployment)
+        self._store.update(
+            KIND,
+            name,
+            EndpointStatus="Updating" if serving else "Creating",
+            FailureReason=None,
+            Target=target.document(),
+            Deployment=_deployment(deployment),
+            LastDeploymentConfig=deployment,
+        )
+        self._submit(name)
+        return {"EndpointArn": document["Arn"]}
+
+    def update_weights(self, request: Document) -> Document:
+        name = request["EndpointName"]
+        document = self._at_rest(name)
+        if not document["Serving"] or document["EndpointStatus"] != "InService":
+            raise invalid(f'Cannot update endpoint "{document["Arn"]}": it is not InService.')
+        wanted = endpoint_checks.rescaled(
+            fleet_spec(document["Serving"]), request, self._config.instances_per_endpoint
+        )
+        self._store.update(
+            KIND, name, EndpointStatus="Updating", FailureReason=None, Rescale=wanted.document()
+        )
         self._submit(name)
         return {"EndpointArn": document["Arn"]}
 
@@ -157,14 +185,16 @@ class Endpoints:
         self._drain(self._remove(name, task))
         return {}
 
-    async def fleet(self, name: str) -> Fleet | None:
-        """The fleet that serves an endpoint; waits for one that is being re-hosted.
+    async def traffic(self, name: str) -> Traffic | None:
+        """The fleets that serve an endpoint; waits for one that is being re-hosted.
 
         None for an endpoint that does not exist, failed, or never was in service.
         """
+        if (found := self._traffic.get(name)) is not None:
+            return found
         async with self._changed:
-            await self._changed.wait_for(lambda: name in self._fleets or not self._rehosting(name))
-        return self._fleets.get(name)
+            await self._changed.wait_for(lambda: name in self._traffic or not self._rehosting(name))
+        return self._traffic.get(name)
 
     def _rehosting(self, name: str) -> bool:
         document = self._store.get(KIND, name)
@@ -179,54 +209,99 @@ class Endpoints:
             del self._tasks[name]
 
     async def _converge(self, name: str) -> None:
-        """Host what is to be served: first again what was (after a restart), then the target."""
+        """Serve what is to be served: first again what was (after a restart), then the target."""
         try:
             document = self._existing(name)
-            if document["Serving"] and name not in self._fleets:
-                await self._host(name, _spec(document["Serving"]))
-            if document["Target"]:
-                await self._host(name, _spec(document["Target"]))
-        except Exception as error:
-            reason = str(error)
-            if not isinstance(error, FleetError):
-                log.exception("endpoint %s", name)
-                reason = f"InternalServerError: {error!r}"
+            if document["Serving"] and name not in self._traffic:
+                await self._host(name, fleet_spec(document["Serving"]))
+            if document.get("Rescale"):
+                await self._rescale(name, fleet_spec(document["Rescale"]))
+            elif document["Target"] and document["Serving"]:
+                await self._deploy(name, document)
+            elif document["Target"]:
+                await self._host(name, fleet_spec(document["Target"]))
+            self._store.update(KIND, name, EndpointStatus="InService", **_NOTHING_PENDING)
+        except RollbackFailed as error:
+            self._ended(name, "UpdateRollbackFailed", str(error))
+        except (RolledBack, FleetError) as error:
             # A failed update leaves the old fleet serving, under its own configuration.
-            status = "InService" if name in self._fleets else "Failed"
-            self._store.update(
-                KIND, name, EndpointStatus=status, FailureReason=reason[:1024], Target=None
-            )
+            self._ended(name, "InService" if name in self._traffic else "Failed", str(error))
+        except Exception as error:
+            log.exception("endpoint %s", name)
+            status = "InService" if name in self._traffic else "Failed"
+            self._ended(name, status, f"InternalServerError: {error!r}")
         finally:
             async with self._changed:
                 self._changed.notify_all()
 
     async def _host(self, name: str, spec: FleetSpec) -> None:
+        """Start a fleet where there is none."""
         fleet = self._new_fleet(spec)
         await fleet.start()
-        # From here to the end of this block nothing else runs: requests see the old fleet before
-        # it and the new one after it.
-        old, self._fleets[name] = self._fleets.get(name), fleet
+        self._traffic[name] = Traffic([Side(fleet, 1.0)])
         document = self._existing(name)
-        done = document["Target"] in (None, _document(spec))
+        pending = document["Serving"] and (document["Target"] or document.get("Rescale"))
+        self._serve(name, spec, "Updating" if pending else "InService")
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _deploy(self, name: str, document: Document) -> None:
+        """Bring the target in beside what serves, and end what served."""
+        progress, target = document["Deployment"], fleet_spec(document["Target"])
+        if progress["Reason"]:  # the server was restarted on the way back, which ends here
+            raise RolledBack(progress["Reason"])
+
+        def report(stage: str, message: str, step: int) -> None:
+            progress.update(Stage=stage, Message=message, StageTime=time.time(), Step=step)
+            self._store.update(KIND, name, Deployment=progress)
+
+        def on_rollback(reason: str) -> None:
+            progress["Reason"] = reason
+            self._store.update(KIND, name, EndpointStatus="RollingBack", Deployment=progress)
+
+        deployment = Deployment(
+            endpoint_checks.plan_for(progress["Request"], target),
+            self._new_fleet(target),
+            self._traffic[name],
+            alarms=self._alarms,
+            report=report,
+            drain=self._drain,
+            grace=self._config.replica_stop_grace,
+        )
+        await deployment.run(progress["Step"], on_rollback)
+        self._serve(name, target, "InService")
+
+    async def _rescale(self, name: str, wanted: FleetSpec) -> None:
+        """Other weights and instance counts, in place: more first, fewer last."""
+        (side, *_) = self._traffic[name].sides
+        fleet, counts = side.fleet, wanted.counts()
+        before = {variant.spec.name: len(variant.replicas) for variant in fleet.variants}
+        await fleet.resize({key: max(count, before[key]) for key, count in counts.items()})
+        fleet.reweigh(wanted)
+        await fleet.resize(counts)
+        self._serve(name, wanted, "InService")
+
+    def _serve(self, name: str, spec: FleetSpec, status: str) -> None:
         self._store.update(
             KIND,
             name,
-            EndpointStatus="InService" if done else "Updating",
+            EndpointStatus=status,
             EndpointConfigName=spec.config,
-            Serving=_document(spec),
-            Target=None if done else document["Target"],
+            Serving=spec.document(),
         )
-        if old is not None:
-            self._drain(old.stop(self._config.replica_stop_grace))
-        async with self._changed:
-            self._changed.notify_all()
+
+    def _ended(self, name: str, status: str, reason: str) -> None:
+        self._store.update(
+            KIND, name, EndpointStatus=status, FailureReason=reason[:1024], **_NOTHING_PENDING
+        )
 
     async def _remove(self, name: str, task: asyncio.Task[None] | None) -> None:
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)
-        fleet = self._fleets.pop(name, None)
-        if fleet is not None:
-            await fleet.stop(self._config.replica_stop_grace)
+        traffic = self._traffic.pop(name, None)
+        if traffic is not None:
+            grace = self._config.replica_stop_grace
+            await asyncio.gather(*(side.fleet.stop(grace) for side in traffic.sides))
         self._forget(name)
 
     def _forget(self, name: str) -> None:
@@ -239,6 +314,12 @@ class Endpoints:
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
 
+    def _at_rest(self, name: str) -> Document:
+        document = self._existing(name)
+        if document["EndpointStatus"] not in _AT_REST:
+            raise invalid(f'Cannot update in-progress endpoint "{document["Arn"]}".')
+        return document
+
     def _existing(self, name: str) -> Document:
         document = self._store.get(KIND, name)
         if document is None:
@@ -246,33 +327,15 @@ class Endpoints:
         return document
 
 
-def _check_deployment(deployment: Document | None) -> None:
-    """Only the swap of a whole fleet is done here; the others must not be faked."""
-    given = deployment or {}
-    routing = given.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-    kind = "RollingUpdatePolicy" if "RollingUpdatePolicy" in given else routing.get("Type")
-    if kind not in (None, "ALL_AT_ONCE"):
-        raise unsupported(f"{kind} deployments", "use ALL_AT_ONCE")
-    if given.get("AutoRollbackConfiguration", {}).get("Alarms"):
-        raise unsupported("rollback by alarms", "leave AutoRollbackConfiguration out")
-
-
-def _document(spec: FleetSpec) -> Document:
-    """As the store gives it back: JSON has no tuples."""
-    return asdict(spec) | {"variants": [asdict(variant) for variant in spec.variants]}
-
-
-def _spec(document: Document) -> FleetSpec:
-    variants = tuple(VariantSpec(**variant) for variant in document["variants"])
-    return FleetSpec(document["endpoint"], document["config"], variants)
-
-
-def _summary(variant: Document) -> Document:
+def _deployment(request: Document | None) -> Document:
+    """How far a deployment is that has not begun."""
+    now = time.time()
     return {
-        "VariantName": variant["name"],
-        "DeployedImages": [{"SpecifiedImage": variant["image"]}],
-        "CurrentWeight": variant["weight"],
-        "DesiredWeight": variant["weight"],
-        "CurrentInstanceCount": variant["instances"],
-        "DesiredInstanceCount": variant["instances"],
+        "Request": request,
+        "Started": now,
+        "Stage": "Creating",
+        "Message": "",
+        "StageTime": now,
+        "Step": 0,
+        "Reason": None,
     }

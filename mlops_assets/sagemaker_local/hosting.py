@@ -1,7 +1,7 @@
 """The model servers of one endpoint configuration: a fleet that starts and stops as one.
 
-Belongs here: variants, their models unpacked, their replicas, and who gets the next request. Does
-not belong here: which fleet an endpoint uses (endpoints.py), the life of one process (replica.py).
+Belongs here: variants, their models unpacked, their replicas. Does not belong here: which fleet
+gets a request (traffic.py) or serves an endpoint (endpoints.py), one process (replica.py).
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlops_assets.objects import ObjectNotFound, Objects
 from mlops_assets.sagemaker_local import archives
+from mlops_assets.sagemaker_local.capture import Capture
 from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.fleet_spec import FleetSpec, VariantSpec
 from mlops_assets.sagemaker_local.images import Images, relocated
 from mlops_assets.sagemaker_local.logs import ENDPOINTS, Logs
+from mlops_assets.sagemaker_local.meter import VariantMeter
+from mlops_assets.sagemaker_local.metric_store import MetricStore
 from mlops_assets.sagemaker_local.processes import Command
 from mlops_assets.sagemaker_local.replica import HOST, Replica, Unhealthy
 from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
@@ -30,44 +33,28 @@ class FleetError(Exception):
     """The fleet could not be started; the message is the endpoint's FailureReason."""
 
 
-@dataclass(frozen=True)
-class VariantSpec:
-    """A production variant with its model resolved: it starts without looking anything up."""
-
-    name: str
-    image: str
-    model_data_url: str | None
-    environment: Mapping[str, str]
-    instances: int
-    weight: float
-    start_limit: float
-
-
-@dataclass(frozen=True)
-class FleetSpec:
-    """All variants of an endpoint configuration, for one endpoint."""
-
-    endpoint: str
-    config: str
-    variants: tuple[VariantSpec, ...]
-
-
 class Variant:
-    """A started variant; ``credit`` is its claim on the next request."""
+    """A variant of a running fleet."""
 
-    def __init__(self, spec: VariantSpec, replicas: list[Replica]) -> None:
+    def __init__(self, spec: VariantSpec, meter: VariantMeter) -> None:
         self.spec = spec
-        self.replicas = replicas
-        self.credit = 0.0
+        self.meter = meter
+        self.weight = spec.weight
+        self.credit = 0.0  # of a shadow: its claim on a copy of the next request
+        self.replicas: list[Replica] = []
+        self.next_number = 0
 
     def next_replica(self) -> Replica | None:
         """The least busy one that is ready."""
+        if len(self.replicas) == 1:
+            only = self.replicas[0]
+            return only if only.ready else None
         ready = [replica for replica in self.replicas if replica.ready]
         return min(ready, key=lambda replica: replica.in_flight, default=None)
 
 
 class Fleet:
-    """start() once, stop() once."""
+    """start() once, resize() as wanted, stop() once."""
 
     def __init__(
         self,
@@ -77,6 +64,7 @@ class Fleet:
         objects: Objects,
         images: Images,
         logs: Logs,
+        metrics: MetricStore,
         mounts: bool,
     ) -> None:
         self.spec = spec
@@ -88,55 +76,103 @@ class Fleet:
         self._group = f"{ENDPOINTS}/{spec.endpoint}"
         self._generation = uuid.uuid4().hex[:12]
         self._directory = config.home / "endpoints" / spec.endpoint / self._generation
-        self.variants = [
-            Variant(variant, [self._replica(variant, n) for n in range(variant.instances)])
-            for variant in spec.variants
-        ]
 
-    async def start(self) -> None:
-        """Return when every replica is healthy. Raises FleetError, with nothing left running."""
+        def variant(of: VariantSpec) -> Variant:
+            return Variant(of, VariantMeter(metrics, spec.endpoint, spec.config, of.name))
+
+        self.variants = [variant(of) for of in spec.variants]
+        self.shadows = [variant(of) for of in spec.shadows]
+        self.capture = (
+            None if spec.capture is None else Capture(spec.endpoint, spec.capture, config, objects)
+        )
+
+    def variant(self, name: str) -> Variant | None:
+        """The production variant of that name."""
+        return next((variant for variant in self.variants if variant.spec.name == name), None)
+
+    async def start(self, counts: Mapping[str, int] | None = None) -> None:
+        """Return when every replica is healthy; ``counts``: other than the specification's.
+
+        Raises FleetError, with nothing left running.
+        """
+        wanted = self.spec.counts() | dict(counts or {})
         try:
-            await _together(*(self._start(variant) for variant in self.variants))
+            await _together(
+                *(self._start(variant, wanted[variant.spec.name]) for variant in self.variants),
+                *(self._start(variant, variant.spec.instances) for variant in self.shadows),
+            )
         except BaseException:
             await self.stop(0.0)
             raise
 
+    async def resize(self, counts: Mapping[str, int]) -> None:
+        """Start what is missing of the production variants, then drain and stop what is too many.
+
+        Raises FleetError, with the replicas that were there before still running.
+        """
+        await _together(
+            *(
+                self._add(variant, counts[variant.spec.name] - len(variant.replicas))
+                for variant in self.variants
+                if counts.get(variant.spec.name, 0) > len(variant.replicas)
+            )
+        )
+        surplus: list[Replica] = []
+        for variant in self.variants:
+            keep = counts.get(variant.spec.name, len(variant.replicas))
+            surplus += variant.replicas[keep:]
+            del variant.replicas[keep:]
+        await self._end(surplus, self._config.replica_stop_grace)
+
+    def reweigh(self, spec: FleetSpec) -> None:
+        """Give the production variants that specification's weights."""
+        for wanted in spec.variants:
+            if (variant := self.variant(wanted.name)) is not None:
+                variant.weight = wanted.weight
+
     async def stop(self, grace: float) -> None:
         """Wait until no request is being answered (one invocation's limit), then end it all."""
-        replicas = [replica for variant in self.variants for replica in variant.replicas]
-        patience = self._config.invoke_limit if grace else 0.0
+        variants = [*self.variants, *self.shadows]
+        await self._end([replica for variant in variants for replica in variant.replicas], grace)
+        if self.capture is not None:
+            await self.capture.close()
+        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+
+    async def _end(self, replicas: Sequence[Replica], grace: float) -> None:
+        patience = self._config.invoke_limit if grace and self._config.drain else 0.0
         while patience > 0 and any(replica.in_flight for replica in replicas):
             await asyncio.sleep(_DRAIN_PAUSE)
             patience -= _DRAIN_PAUSE
+        grace = grace if self._config.drain else 0.0
         await asyncio.gather(*(replica.stop(grace) for replica in replicas))
-        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
-    def choose(self, name: str | None) -> Variant | None:
-        """The variant that gets the next request: the named one, or the weights' turn."""
-        if name is not None:
-            return next((v for v in self.variants if v.spec.name == name), None)
-        for variant in self.variants:
-            variant.credit += variant.spec.weight
-        chosen = max(self.variants, key=lambda variant: variant.credit)
-        chosen.credit -= sum(variant.spec.weight for variant in self.variants)
-        return chosen
-
-    async def _start(self, variant: Variant) -> None:
+    async def _start(self, variant: Variant, count: int) -> None:
         spec = variant.spec
         try:
             await asyncio.to_thread(self._fetch_model, spec)
         except (ObjectNotFound, archives.ArchiveError) as error:
             raise FleetError(f"The model of production variant {spec.name}: {error}") from error
+        await self._add(variant, count)
+
+    async def _add(self, variant: Variant, count: int) -> None:
+        spec = variant.spec
+        numbers = range(variant.next_number, variant.next_number + count)
+        variant.next_number += count
+        added = [self._replica(spec, number) for number in numbers]
         try:
-            await _together(*(replica.start() for replica in variant.replicas))
+            await _together(*(replica.start() for replica in added))
         except Unhealthy as error:
-            streams = [self._stream(spec, number) for number in range(spec.instances)]
-            said = [self._logs.last_line(self._group, stream) for stream in streams]
+            await asyncio.gather(*(replica.stop(0.0) for replica in added))
+            said = [self._logs.last_line(self._group, self._stream(spec, n)) for n in numbers]
             raise FleetError(
                 f"The primary container for production variant {spec.name} did not pass the ping "
                 f"health check. Please check CloudWatch logs for this endpoint: {error}; its log "
                 f"ends: {next(filter(None, said), 'empty')[:500]}"
             ) from error
+        except BaseException:
+            await asyncio.gather(*(replica.stop(0.0) for replica in added))
+            raise
+        variant.replicas += added
 
     def _fetch_model(self, spec: VariantSpec) -> None:
         folder = self._directory / spec.name

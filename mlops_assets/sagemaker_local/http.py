@@ -12,23 +12,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mlops_assets.sagemaker_local.errors import ApiError
+from mlops_assets.sagemaker_local.feature_http import is_feature_path
 from mlops_assets.sagemaker_local.peers import is_foreign
 from mlops_assets.sagemaker_local.protocol import BODY_LIMIT, Api, Reply, error_reply
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Invoke = Callable[[str, Mapping[str, str], bytes], Awaitable[Reply]]
+Features = Callable[[str, str, bytes, bytes], Reply]
 INVOKE_LIMIT = 25 * 2**20
 _BODY_SECONDS = 60.0
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Application:
-    """One port: POST / for the JSON services, POST /endpoints/{name}/invocations, GET /health."""
+    """One port: POST / for the JSON services, POST /endpoints/{name}/invocations, the feature
+    store's runtime, GET /health."""
 
-    def __init__(self, api: Api, invoke: Invoke, health: Mapping[str, Any]) -> None:
+    def __init__(
+        self, api: Api, invoke: Invoke, features: Features, health: Mapping[str, Any]
+    ) -> None:
         self._api = api
         self._invoke = invoke
+        self._features = features
         self._health = health
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -75,6 +81,11 @@ class Application:
                 f"{parts[3][:100]!r} is not implemented by the local SageMaker API: use invocations"
             )
             raise ApiError("ValidationError", text)
+        if is_feature_path(path):
+            if is_foreign(scope["client"], scope["server"][1]):
+                raise ApiError("AccessDenied", "this server belongs to another user", status=403)
+            body = await _body(headers, receive, BODY_LIMIT)
+            return self._features(method, path, scope["query_string"], body)
         raise ApiError("UnknownOperationException", f"no such path: {method} {path[:200]!r}", 404)
 
 

@@ -32,6 +32,8 @@ _AWS = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
 )
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_FEATURES = "AWS_ENDPOINT_URL_SAGEMAKER_FEATURESTORE_RUNTIME"
 _PIPES_CONTEXT = "DAGSTER_PIPES_CONTEXT"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -48,8 +50,9 @@ def repository(image: str) -> str:
 class Images:
     """The images of one server: this project's own, and those in ``<home>/images.json``."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, url: str = "") -> None:
         self._config = config
+        self._url = url
 
     def command(self, image: str, verb: str) -> list[str]:
         """The argv for ``docker run IMAGE verb``; ValidationException with the remedy if unknown.
@@ -103,6 +106,8 @@ class Images:
         }
         if repository(image) == OWN:  # the image has this project installed; a checkout need not
             defaults["PYTHONPATH"] = str(_PACKAGE_PARENT)
+        if "MLOPS_ONLINE" in request:  # its container reads features: from here
+            defaults |= dict.fromkeys(_KEYS, "local") | {_FEATURES: self._url}
         if self._config.objects == "s3":
             defaults |= {name: os.environ[name] for name in _AWS if name in os.environ}
         service = {"SAGEMAKER_BASE_DIR": str(base), "MLOPS_OBJECTS": self._config.objects}

@@ -13,8 +13,9 @@ from mlops_assets.objects import Objects
 from mlops_assets.sagemaker_local import listing, tags
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.errors import invalid, missing, over_limit, unsupported
-from mlops_assets.sagemaker_local.hosting import FleetSpec, VariantSpec
+from mlops_assets.sagemaker_local.fleet_spec import FleetSpec, VariantSpec
 from mlops_assets.sagemaker_local.images import Images
+from mlops_assets.sagemaker_local.limits import s3_uri
 from mlops_assets.sagemaker_local.packages import ModelPackages, model_data_url, must_exist
 from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
@@ -23,7 +24,7 @@ MODEL, CONFIG = "model", "endpoint-config"
 _NOUNS = {MODEL: "model", CONFIG: "endpoint configuration"}
 _SORTS = {"CreationTime": "CreationTime", "Name": "Name"}
 _VARIANT_REFUSED = ("ServerlessConfig", "InferenceAmiVersion", "ManagedInstanceScaling")
-_CONFIG_REFUSED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants")
+_CONFIG_REFUSED = ("AsyncInferenceConfig", "ExplainerConfig")
 
 
 class Models:
@@ -82,9 +83,11 @@ class Models:
         for member in _CONFIG_REFUSED:
             if member in request:
                 raise unsupported(member, "leave it out")
-        if request.get("DataCaptureConfig", {}).get("EnableCapture"):
-            raise unsupported("data capture", "leave DataCaptureConfig out")
-        variants = request["ProductionVariants"]
+        _check_capture(request.get("DataCaptureConfig", {}))
+        shadows = request.get("ShadowProductionVariants", [])
+        if shadows and (len(shadows), len(request["ProductionVariants"])) != (1, 1):
+            raise invalid("With ShadowProductionVariants there must be one variant of each kind")
+        variants = [*request["ProductionVariants"], *shadows]
         names = [variant["VariantName"] for variant in variants]
         if len(set(names)) != len(names):
             raise invalid(f"ProductionVariants names a variant more than once: {sorted(names)}")
@@ -96,7 +99,8 @@ class Models:
                 f"{total} instances are more than the {self._config.instances_per_endpoint} that "
                 "the local SageMaker API runs for an endpoint"
             )
-        if not sum(variant.get("InitialVariantWeight", 1.0) for variant in variants) > 0:
+        weights = (v.get("InitialVariantWeight", 1.0) for v in request["ProductionVariants"])
+        if not sum(weights) > 0:
             raise invalid("the InitialVariantWeight of all variants together must be more than 0")
         return {
             "EndpointConfigArn": self._create(CONFIG, request["EndpointConfigName"], request, {})
@@ -105,23 +109,29 @@ class Models:
     def fleet(self, endpoint: str, config: str) -> FleetSpec:
         """What hosting needs to run ``config`` for ``endpoint``."""
         document = self.existing(CONFIG, config)
-        variants = []
-        for given in document["ProductionVariants"]:
-            model = self.existing(MODEL, given["ModelName"])
-            image, url, environment = self._container(model["Container"])
-            limit = given.get("ContainerStartupHealthCheckTimeoutInSeconds")
-            variants.append(
-                VariantSpec(
-                    name=given["VariantName"],
-                    image=image,
-                    model_data_url=url,
-                    environment=environment,
-                    instances=given.get("InitialInstanceCount", 1),
-                    weight=given.get("InitialVariantWeight", 1.0),
-                    start_limit=limit or self._config.replica_start_limit,
-                )
-            )
-        return FleetSpec(endpoint, config, tuple(variants))
+        capture = document.get("DataCaptureConfig", {})
+        return FleetSpec(
+            endpoint,
+            config,
+            tuple(self._variant(given) for given in document["ProductionVariants"]),
+            tuple(self._variant(given) for given in document.get("ShadowProductionVariants", [])),
+            capture if capture.get("EnableCapture") else None,
+        )
+
+    def _variant(self, given: Document) -> VariantSpec:
+        model = self.existing(MODEL, given["ModelName"])
+        image, url, environment = self._container(model["Container"])
+        limit = given.get("ContainerStartupHealthCheckTimeoutInSeconds")
+        return VariantSpec(
+            name=given["VariantName"],
+            image=image,
+            model_data_url=url,
+            environment=environment,
+            instances=given.get("InitialInstanceCount", 1),
+            weight=given.get("InitialVariantWeight", 1.0),
+            start_limit=limit or self._config.replica_start_limit,
+            instance_type=given.get("InstanceType"),
+        )
 
     def _check_variant(self, variant: Document) -> None:
         name = variant["VariantName"]
@@ -169,3 +179,8 @@ class Models:
             self._store.delete(kind, name)
             self._store.set_tags(arn, {})
         return {}
+
+
+def _check_capture(settings: Document) -> None:
+    if settings.get("EnableCapture"):
+        s3_uri("DataCaptureConfig.DestinationS3Uri", settings["DestinationS3Uri"])

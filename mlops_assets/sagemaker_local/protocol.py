@@ -1,4 +1,4 @@
-"""JSON 1.1, the protocol of SageMaker and CloudWatch Logs: one POST, the operation in a header.
+"""JSON 1.0 and 1.1, the services' protocol: one POST, the operation in a header.
 
 Belongs here: request to operation and members, reply and error to bytes, the allow-list. Does not
 belong here: what operations do, and the runtime's own protocol (runtime.py).
@@ -22,7 +22,11 @@ from mlops_assets.sagemaker_local.errors import ApiError
 Handler = Callable[[dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any]]]
 JSON = "application/x-amz-json-1.1"
 BODY_LIMIT = 8 * 2**20
-SERVICES = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}  # by prefix of X-Amz-Target
+SERVICES = {  # by prefix of X-Amz-Target
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+}
 log = logging.getLogger(__name__)
 
 

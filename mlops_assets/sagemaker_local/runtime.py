@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import uuid
 from collections.abc import Mapping
 
+from mlops_assets.sagemaker_local.capture import Exchange
 from mlops_assets.sagemaker_local.config import ACCOUNT, Config
 from mlops_assets.sagemaker_local.endpoints import Endpoints
 from mlops_assets.sagemaker_local.errors import ApiError
@@ -19,6 +21,8 @@ from mlops_assets.sagemaker_local.hosting import Variant
 from mlops_assets.sagemaker_local.http import INVOKE_LIMIT
 from mlops_assets.sagemaker_local.http_client import BrokenAnswer, NoAnswer, NotReached, Response
 from mlops_assets.sagemaker_local.protocol import Reply
+from mlops_assets.sagemaker_local.shadow import Shadows
+from mlops_assets.sagemaker_local.traffic import Route
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 _FORWARDED = (
@@ -40,7 +44,10 @@ class Runtime:
     def __init__(self, config: Config, endpoints: Endpoints) -> None:
         self._config = config
         self._endpoints = endpoints
+        self._shadows = Shadows(config.invoke_limit)
         self._in_flight = 0
+        self._sends = _SENDS if config.drain else 1
+        self._patience = _PATIENCE if config.drain else 0.0
 
     async def invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The model server's answer, or an error in the runtime's own form; never raises."""
@@ -71,22 +78,48 @@ class Runtime:
         self, name: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[Variant, Response]:
         """Try replicas until one has answered; a request whose reply began is not sent again."""
+        started = time.perf_counter()
         for member in _REFUSED:
             if member in headers:
                 raise ApiError("ValidationError", f"{member} is not supported locally")
         sent = {key: headers[key] for key in _FORWARDED if key in headers}
-        clock = asyncio.get_running_loop().time
-        patience, sends, problem = clock() + _PATIENCE, 0, ""
-        while sends < _SENDS and clock() < patience:
-            variant = await self._variant(name, headers.get("x-amzn-sagemaker-target-variant"))
+        target = headers.get("x-amzn-sagemaker-target-variant")
+        patience, sends, unreached, problem = started + self._patience, 0, 0, ""
+        while sends < self._sends:
+            route = await self._route(name, target)
+            variant, begun, status = route.variant, time.perf_counter(), 0
             try:
-                return variant, await self._send(variant, sent, body)
+                response = await self._send(variant, sent, body)
+                status = response.status
             except NotReached as error:
-                problem = str(error)
-                await asyncio.sleep(_PAUSE)  # a model server that died is being started again
+                unreached, problem = unreached + 1, str(error)
             except NoAnswer as error:
                 sends, problem = sends + 1, str(error)
+            finally:
+                # Also of what is sent again: a variant that dies must not look healthy.
+                if unreached < 2:
+                    took = time.perf_counter() - begun
+                    variant.meter.invoked(status, took, begun - started, len(variant.replicas))
+            if status:
+                self._also(route, sent, body, response)
+                return variant, response
+            if time.perf_counter() > patience:
+                break
+            if unreached:
+                await asyncio.sleep(_PAUSE)  # a model server that died is being started again
         raise ApiError("ServiceUnavailable", f"endpoint {name}: {problem}", status=503)
+
+    def _also(
+        self, route: Route, headers: Mapping[str, str], body: bytes, response: Response
+    ) -> None:
+        """What the fleet does with a request beside answering it."""
+        fleet, variant = route.fleet, route.variant
+        if fleet.shadows:
+            self._shadows.follow(fleet, variant, headers, body)
+        if fleet.capture is not None and response.status < 300:
+            kind = response.headers.get("content-type", "application/octet-stream")
+            name, answer, now = variant.spec.name, response.body, time.time()
+            fleet.capture.offer(Exchange(name, variant.meter, now, headers, body, kind, answer))
 
     @staticmethod
     async def _send(variant: Variant, headers: Mapping[str, str], body: bytes) -> Response:
@@ -100,15 +133,15 @@ class Runtime:
         finally:
             replica.in_flight -= 1
 
-    async def _variant(self, name: str, target: str | None) -> Variant:
-        fleet = await self._endpoints.fleet(name) if _NAME.fullmatch(name[:64]) else None
-        if fleet is None:
+    async def _route(self, name: str, target: str | None) -> Route:
+        traffic = await self._endpoints.traffic(name) if _NAME.fullmatch(name[:64]) else None
+        if traffic is None:
             text = f"Endpoint {name[:64]} of account {ACCOUNT} not found."
             raise ApiError("ValidationError", text)
-        variant = fleet.choose(target)
-        if variant is None:
+        route = traffic.choose(target)
+        if route is None:
             raise ApiError("ValidationError", f"Variant {target} not found in endpoint {name}.")
-        return variant
+        return route
 
     def _model_error(self, name: str, response: Response) -> Reply:
         side = "client" if response.status < 500 else "server"

@@ -15,17 +15,23 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from mlops_assets.objects import open_objects
+from mlops_assets.sagemaker_local.alarms import Alarms
+from mlops_assets.sagemaker_local.cloudwatch import CloudWatch
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.endpoints import Endpoints
-from mlops_assets.sagemaker_local.hosting import Fleet, FleetSpec
+from mlops_assets.sagemaker_local.feature_store import FeatureStore
+from mlops_assets.sagemaker_local.fleet_spec import FleetSpec
+from mlops_assets.sagemaker_local.hosting import Fleet
 from mlops_assets.sagemaker_local.http import Application
 from mlops_assets.sagemaker_local.images import Images
 from mlops_assets.sagemaker_local.job_run import JobRun
 from mlops_assets.sagemaker_local.jobs import TrainingJobs
 from mlops_assets.sagemaker_local.log_push import LogPush
 from mlops_assets.sagemaker_local.logs import Logs
+from mlops_assets.sagemaker_local.metric_store import MetricStore
 from mlops_assets.sagemaker_local.models import Models
 from mlops_assets.sagemaker_local.packages import ModelPackages
 from mlops_assets.sagemaker_local.processes import mounts_allowed
@@ -44,7 +50,7 @@ class Backend:
     def __init__(self, config: Config, mounts: bool, url: str) -> None:
         self.store = store = Store(config.home)
         objects = open_objects(config.objects)
-        images, logs = Images(config), Logs(config)
+        images, logs, metrics = Images(config, url), Logs(config), MetricStore()
 
         def new_run(document: Document) -> JobRun:
             return JobRun(
@@ -59,29 +65,49 @@ class Backend:
 
         def new_fleet(spec: FleetSpec) -> Fleet:
             return Fleet(
-                spec, config=config, objects=objects, images=images, logs=logs, mounts=mounts
+                spec,
+                config=config,
+                objects=objects,
+                images=images,
+                logs=logs,
+                metrics=metrics,
+                mounts=mounts,
             )
 
         self.jobs = TrainingJobs(config, store, images, new_run)
         packages = ModelPackages(config, store, objects)
         models = Models(config, store, objects, images, packages)
-        self.endpoints = Endpoints(config, store, models, new_fleet)
+        self.alarms = Alarms(config, store, metrics)
+        self.endpoints = Endpoints(config, store, models, self.alarms, new_fleet)
         others = config.push_logs_to
         # A client's environment may name this very server, where the lines are already.
         self.push = None if others in (None, url) else LogPush(config, others)
-        parts = (self.jobs, models, self.endpoints, packages, Tags(store))
+        self.features = FeatureStore(config, store, objects)
+        parts = (self.jobs, models, self.endpoints, packages, self.features, Tags(store))
         operations = {name: do for part in parts for name, do in part.operations().items()}
-        self.api = Api({"SageMaker": operations, "Logs_20140328": logs.operations()})
+        watching = CloudWatch(metrics).operations() | self.alarms.operations()
+        self.api = Api(
+            {
+                "SageMaker": operations,
+                "Logs_20140328": logs.operations(),
+                "GraniteServiceVersion20100801": watching,
+            }
+        )
         self.runtime = Runtime(config, self.endpoints)
 
     def start(self) -> None:
+        self.alarms.start()
         self.jobs.recover()
         self.endpoints.recover()
+        self.features.start()
         if self.push is not None:
             self.push.start()
 
     async def stop(self) -> None:
-        await asyncio.gather(self.jobs.shutdown(), self.endpoints.shutdown())
+        await asyncio.gather(
+            self.jobs.shutdown(), self.endpoints.shutdown(), self.features.shutdown()
+        )
+        await self.alarms.shutdown()
         if self.push is not None:
             await self.push.shutdown()
         self.store.close()
@@ -109,7 +135,9 @@ async def _serve(config: Config, on_ready: Callable[[str], None]) -> None:
         mounts, _ = await asyncio.gather(mounts_allowed(), loading)
         backend = Backend(config, mounts, url)
         health: dict[str, Any] = {"status": "ok", "pid": os.getpid(), "home": str(config.home)}
-        application = Application(backend.api, backend.runtime.invoke, health)
+        application = Application(
+            backend.api, backend.runtime.invoke, backend.features.answer, health
+        )
         settings = uvicorn.Config(
             application,
             lifespan="off",
@@ -133,4 +161,5 @@ def serve(config: Config, on_ready: Callable[[str], None]) -> None:
     # must not end the process before the jobs and model servers have been stopped.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    asyncio.run(_serve(config, on_ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, on_ready))

@@ -19,6 +19,7 @@ _KINDS = frozenset(
         "endpoint",
         "model-package-group",
         "model-package",
+        "feature-group",
     }
 )
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from mlops_assets_tests.diabetes import declare
 
+declared = declare(Path(os.environ.get("TINY_CSV", "not-set")))
+parameters = {
+    **declared.training.hyperparameters,
+    "num_boost_round": int(os.environ.get("TINY_ROUNDS", "60")),
+}
 pipeline = dataclasses.replace(
-    declare(Path(os.environ.get("TINY_CSV", "not-set"))),
+    declared,
+    training=dataclasses.replace(declared.training, hyperparameters=parameters),
     approval=os.environ.get("TINY_APPROVAL", "auto"),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlops_assets.containers.handle import ArtifactHandler
+from mlops_assets.containers.handle import ArtifactHandler, Request
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets_tests.ml.artifact import trained
 
@@ -44,35 +45,120 @@ def test_a_refusal_is_json_with_a_reason(
 
 
 class Broken:
-    """An artifact whose model went wrong."""
+    """An artifact whose model went wrong: every row is answered alike, or with an exception."""
 
-    def __init__(self, spec: Any, answer: Any) -> None:
-        self.spec = spec
+    batches = True
+
+    def __init__(self, artifact: Artifact, answer: Any) -> None:
+        self.encoder = artifact.encoder
+        self.estimator = self
+        self.cells = artifact.estimator.one_row().cells
         self._answer = answer
 
-    def predict(self, columns: Any) -> Any:
+    def one_row(self) -> Broken:
+        return self
+
+    def run(self) -> Any:
         if isinstance(self._answer, Exception):
             raise self._answer
-        return np.array(self._answer)
+        return self._answer
+
+    def answer(self, matrix: Any) -> Any:
+        """NaN where the first cell is not finite, as a model without a guard has it."""
+        self.run()
+        return matrix[:, 2] * 0.0 + self._answer
 
 
-def test_a_nan_is_an_error_and_not_an_answer(artifact: Artifact) -> None:
-    """Guards against {"predictions": [null]} with a 200."""
-    handler = ArtifactHandler(Broken(artifact.spec, [0.5, np.nan]))  # type: ignore[arg-type]
-    reply = handler.handle("application/json", "", json.dumps([ROW, ROW]).encode())
-    assert reply.status == 500
-    assert json.loads(reply.body)["error"] == "row 2: the model's answer is not a finite number"
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_nan_is_an_error_and_not_an_answer(artifact: Artifact, rows: int) -> None:
+    """Guards against {"predictions": [null]} with a 200, and one that nobody counts."""
+    handler = ArtifactHandler(Broken(artifact, np.nan))  # type: ignore[arg-type]
+    reply = handler.handle("application/json", "", json.dumps([ROW] * rows).encode())
+    assert (reply.status, reply.cause, reply.rows) == (500, "nan", 0)
+    assert json.loads(reply.body)["error"] == "row 1: the model's answer is not a finite number"
 
 
+@pytest.mark.parametrize("rows", [1, 2])
 def test_a_failure_is_in_the_log_and_not_in_the_reply(
-    artifact: Artifact, caplog: pytest.LogCaptureFixture
+    artifact: Artifact, caplog: pytest.LogCaptureFixture, rows: int
 ) -> None:
     """Guards against a traceback or a path in a reply, and against a payload in the log."""
-    broken = Broken(artifact.spec, RuntimeError("cannot open /opt/ml/secret"))
+    broken = Broken(artifact, RuntimeError("cannot open /opt/ml/secret"))
     with caplog.at_level(logging.DEBUG):
-        reply = ArtifactHandler(broken).handle("application/json", "", BODY)  # type: ignore[arg-type]
+        handler = ArtifactHandler(broken)  # type: ignore[arg-type]
+        reply = handler.handle("application/json", "", json.dumps([ROW] * rows).encode())
     assert reply.status == 500
     assert b"secret" not in reply.body
     assert b"Traceback" not in reply.body
     assert "cannot open /opt/ml/secret" in caplog.text
     assert "1000000" not in caplog.text
+
+
+GAP = [1_000_000.0, 1013.25, None, 4.5, "UA", "JFK"]
+
+
+def request(*rows: Any, accept: str = "", kind: str = "application/json") -> Request:
+    """A request with rows as JSON."""
+    return Request(kind, accept, json.dumps(rows).encode())
+
+
+def test_requests_answered_together_are_answered_as_alone(artifact: Artifact) -> None:
+    """Guards against rows that are mixed up between callers, or shifted by a refused request."""
+    handler = ArtifactHandler(artifact)
+    requests = [
+        request(ROW),
+        request(GAP, ROW, accept="text/csv"),
+        request([1]),
+        request(ROW, kind="text/plain"),
+        request(ROW, GAP, ROW, accept="application/jsonlines"),
+        request(ROW, accept="text/html"),
+        request(GAP),
+    ]
+    together = handler.handle_many(requests)
+    assert together == [handler.handle(*each) for each in requests]
+    assert [reply.status for reply in together] == [200, 200, 400, 415, 200, 406, 200]
+    assert [reply.rows for reply in together] == [1, 2, 0, 0, 3, 0, 1]
+    assert handler.handle_many([]) == []
+    assert handler.handle_many(requests[2:4]) == together[2:4]
+
+
+def test_of_requests_answered_together_only_the_one_with_a_nan_fails(artifact: Artifact) -> None:
+    """Guards against one caller's row spoiling everybody's answer."""
+    handler = ArtifactHandler(Broken(artifact, 0.5))  # type: ignore[arg-type]
+    replies = handler.handle_many([request(ROW), request(ROW, GAP), request(ROW)])
+    assert [(reply.status, reply.cause) for reply in replies] == [
+        (200, ""),
+        (500, "nan"),
+        (200, ""),
+    ]
+    assert json.loads(replies[1].body)["error"].startswith("row 2:")
+
+
+def test_when_the_model_fails_all_that_asked_it_are_told(artifact: Artifact) -> None:
+    """Guards against callers that wait for ever, and against a refusal that turns into a 500."""
+    handler = ArtifactHandler(Broken(artifact, RuntimeError("no")))  # type: ignore[arg-type]
+    replies = handler.handle_many([request(ROW), request([1]), request(ROW)])
+    assert [reply.status for reply in replies] == [500, 400, 500]
+
+
+def test_many_threads_at_once_get_their_own_answers(artifact: Artifact) -> None:
+    """Guards against a buffer that two threads write into."""
+    handler = ArtifactHandler(artifact)
+    frame = trained.with_gaps(trained.frame(256, seed=9))
+    plain = frame.astype(object).where(frame.notna(), None)
+    requests = [request(row) for row in plain.to_numpy().tolist()] * 4
+    expected = [handler.handle(*each).body for each in requests]
+    assert len(set(expected)) > 200
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda each: handler.handle(*each).body, requests))
+    assert got == expected
+
+
+def test_headers_of_callers_are_not_kept_without_bound(artifact: Artifact) -> None:
+    """Guards against memory that grows with every Accept and Content-Type that someone makes up."""
+    handler = ArtifactHandler(artifact)
+    for index in range(600):
+        kind = f"application/json; a={index}"
+        assert handler.handle(kind, f"application/json, x/{index}", BODY).status == 200
+    assert len(handler._accepted) <= 256
+    assert len(handler._bodies._forms) <= 256

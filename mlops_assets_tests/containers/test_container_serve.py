@@ -73,8 +73,10 @@ def test_the_serving_process_imports_no_training_library(model: Path, servers: S
         "torch",
         "dagster",
         "boto3",
+        "uvicorn",
+        "fastapi",
     }
-    assert {"numpy", "onnxruntime", "orjson", "uvicorn"} <= imported
+    assert {"numpy", "onnxruntime", "orjson", "uvloop", "httptools"} <= imported
     assert not imported & heavy
 
 
@@ -152,30 +154,35 @@ def _large(server: Server, chunked: bool) -> tuple[int, str]:
     return reply.status, reply.read().decode()
 
 
+@pytest.mark.parametrize("front", ["protocol", "asgi"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_cap_is_a_readable_413(
-    model: Path, servers: Servers, chunked: bool
+    model: Path, servers: Servers, chunked: bool, front: str
 ) -> None:
     """By Content-Length and while streaming; the caller gets the reply, not a reset connection."""
-    server = servers.start(model, MLOPS_MAX_BODY_BYTES="100000")
+    server = servers.start(model, MLOPS_MAX_BODY_BYTES="100000", MLOPS_FRONT=front)
     status, text = _large(server, chunked)
     assert status == 413
     assert "larger than 100,000 bytes" in json.loads(text)["error"]
     assert server.post(json.dumps(rows(1)), "application/json").status_code == 200
 
 
-def test_expect_continue_is_refused_before_the_body(model: Path, servers: Servers) -> None:
+@pytest.mark.parametrize("front", ["protocol", "asgi"])
+def test_expect_continue_is_refused_before_the_body(
+    model: Path, servers: Servers, front: str
+) -> None:
     """A caller who asks first is told 413 without sending 3 MB."""
-    server = servers.start(model, MLOPS_MAX_BODY_BYTES="100000")
+    server = servers.start(model, MLOPS_MAX_BODY_BYTES="100000", MLOPS_FRONT=front)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n"
         connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413")
 
 
-def test_sigterm_finishes_the_request_in_flight(model: Path, servers: Servers) -> None:
+@pytest.mark.parametrize("front", ["protocol", "asgi"])
+def test_sigterm_finishes_the_request_in_flight(model: Path, servers: Servers, front: str) -> None:
     """Half a body is sent, SIGTERM comes, the rest is sent: it is answered, and the exit is 0."""
-    server = servers.start(model)
+    server = servers.start(model, MLOPS_FRONT=front)
     body = json.dumps(rows(1)).encode()
     port = server.port
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -223,6 +230,10 @@ def test_a_models_own_inference_code(tmp_path: Path, servers: Servers) -> None:
         ("SAGEMAKER_BIND_TO_PORT", "http"),
         ("MLOPS_MAX_BODY_BYTES", "6MB"),
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/html"),
+        ("MLOPS_FRONT", "flask"),
+        ("MLOPS_DEVICE", "tpu"),
+        ("MLOPS_QUEUE_LIMIT", "0"),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "many"),
     ],
 )
 def test_a_wrong_setting_is_named(model: Path, servers: Servers, name: str, value: str) -> None:

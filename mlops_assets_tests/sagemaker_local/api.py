@@ -22,6 +22,7 @@ from mlops_assets.objects import Objects, open_objects
 
 ROLE = "arn:aws:iam::000000000000:role/test"
 ENDED = ("Completed", "Failed", "Stopped")
+SETTLED = ("InService", "Failed", "UpdateRollbackFailed")
 PATIENCE = 60.0
 
 
@@ -66,6 +67,7 @@ class LocalApi:
         self.sm = self.client("sagemaker")
         self.runtime = self.client("sagemaker-runtime")
         self.logs = self.client("logs")
+        self.cw = self.client("cloudwatch")
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -135,22 +137,21 @@ class LocalApi:
             )["events"]
         ]
 
-    def model(self, name: str, text: str, instances: int = 1) -> None:
+    def model(self, name: str, text: str, instances: int = 1, **config: Any) -> None:
         """A model and an endpoint configuration of the same name, served by image `plain`."""
         uri = self.archive(f"s3://models/{name}.tar.gz", {"model.txt": text})
         container = {"Image": "any/plain:1", "ModelDataUrl": uri}
         self.sm.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        variants = [self.variant(name, InitialInstanceCount=instances)]
         self.sm.create_endpoint_config(
-            EndpointConfigName=name,
-            ProductionVariants=[
-                {
-                    "VariantName": "AllTraffic",
-                    "ModelName": name,
-                    "InstanceType": "ml.m5.large",
-                    "InitialInstanceCount": instances,
-                }
-            ],
+            **{"EndpointConfigName": name, "ProductionVariants": variants} | config
         )
+
+    @staticmethod
+    def variant(model: str, name: str = "AllTraffic", **more: Any) -> dict[str, Any]:
+        """A production variant of one instance."""
+        right = {"VariantName": name, "ModelName": model, "InstanceType": "ml.m5.large"}
+        return right | {"InitialInstanceCount": 1} | more
 
     def archive(self, uri: str, files: dict[str, str]) -> str:
         buffer = io.BytesIO()
@@ -168,10 +169,39 @@ class LocalApi:
 
     def settled(self, endpoint: str) -> dict[str, Any]:
         def found():
-            described = self.sm.describe_endpoint(EndpointName=endpoint)
-            return described if described["EndpointStatus"] in ("InService", "Failed") else None
+            described = self.described(endpoint)
+            return described if described["EndpointStatus"] in SETTLED else None
 
         return eventually(found)
+
+    def described(self, endpoint: str) -> dict[str, Any]:
+        return self.sm.describe_endpoint(EndpointName=endpoint)
+
+    def update(self, endpoint: str, config: str, deployment: Any = None, **more: Any) -> None:
+        """UpdateEndpoint, with a DeploymentConfig if one is given."""
+        given = {} if deployment is None else {"DeploymentConfig": deployment}
+        self.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **given, **more)
+
+    def error_alarm(self, name: str, endpoint: str, config: str, **changes: Any) -> None:
+        """In ALARM when over a tenth of a configuration's requests in 10 s end in a 5xx."""
+        dimensions = {
+            "EndpointName": endpoint,
+            "VariantName": "AllTraffic",
+            "EndpointConfigName": config,
+        }
+        right = {
+            "AlarmName": name,
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "Invocation5XXErrors",
+            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            "Statistic": "Average",
+            "Period": 10,
+            "EvaluationPeriods": 1,
+            "Threshold": 0.1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+        }
+        self.cw.put_metric_alarm(**right | changes)
 
     def invoke(self, endpoint: str, body: bytes = b"1", **more: Any) -> str:
         reply = self.runtime.invoke_endpoint(

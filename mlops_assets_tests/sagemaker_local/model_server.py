@@ -1,18 +1,25 @@
 """A model server of a few lines, run as image `plain`: answers "<model>:<body>".
 
-The model `bad` cannot be loaded, `slow…` takes a while. Some bodies ask for trouble.
+The model `bad` cannot be loaded, `slow…` takes a while. Words after the model's name are faults:
+`fail=4` answers every 4th request with a 500, `lag=0.1` takes so many seconds, `start=2` is ready
+only after so many. Some bodies ask for trouble.
 """
 
 import http.server
+import itertools
 import os
+import socket
 import sys
 import time
 
 MODEL = ""
+FAULTS: dict[str, str] = {}
+COUNTER = itertools.count(1)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -29,8 +36,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        if MODEL.startswith("slow"):
-            time.sleep(0.05)
+        time.sleep(float(FAULTS.get("lag", 0.05 if MODEL.startswith("slow") else 0)))
+        if next(COUNTER) % int(FAULTS.get("fail", sys.maxsize)) == 0:
+            return self.reply(500, b"out of order")
         if body == b"die":
             os._exit(1)
         if body == b"wrong row":
@@ -42,15 +50,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.reply(200, f"{MODEL}:".encode() + body)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = socket.SOMAXCONN
+
+
 def main():
     global MODEL
     with open(os.path.join(os.environ["SAGEMAKER_BASE_DIR"], "model", "model.txt")) as model:
-        MODEL = model.read()
+        MODEL, *faults = model.read().split()
+    FAULTS.update(fault.split("=") for fault in faults)
     if MODEL == "bad":
         print("cannot load the model")
         sys.exit(3)
+    time.sleep(float(FAULTS.get("start", 0)))
     address = (os.environ["MLOPS_BIND_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
-    http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+    Server(address, Handler).serve_forever()
 
 
 if __name__ == "__main__":

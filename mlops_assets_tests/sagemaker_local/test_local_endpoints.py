@@ -1,11 +1,10 @@
-"""Endpoints: deployed, invoked, updated under load, failed, restarted, deleted."""
+"""Endpoints: deployed, invoked, failed, restarted, deleted."""
 
 from __future__ import annotations
 
 import http.client
 import os
 import signal
-import threading
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
@@ -33,76 +32,6 @@ def test_a_users_own_script_is_trained_deployed_and_invoked(api: LocalApi):
     reply = api.runtime.invoke_endpoint(EndpointName="own", Body=b"1,2", ContentType="text/csv")
     assert reply["Body"].read() == b"own:1,2"
     assert reply["InvokedProductionVariant"] == "AllTraffic"
-
-
-def hammer(api: LocalApi, endpoint: str, until: threading.Event) -> tuple[list[str], list[str]]:
-    """Invoke without pause, each request once; returns answers and errors."""
-    answers, errors = [], []
-    while not until.is_set():
-        try:
-            answers.append(api.invoke(endpoint, b"x"))
-        except ClientError as error:
-            errors.append(str(error))
-    return answers, errors
-
-
-def update_under_load(api: LocalApi) -> tuple[list[str], list[str]]:
-    for name in ("slow-a", "slow-b"):
-        api.model(name, name)
-    api.deploy("busy", "slow-a")
-    over = threading.Event()
-    with ThreadPoolExecutor(8) as pool:
-        clients = [pool.submit(hammer, api, "busy", over) for _ in range(8)]
-        for config in ("slow-b", "slow-a", "slow-b", "slow-a", "slow-b"):
-            api.sm.update_endpoint(EndpointName="busy", EndpointConfigName=config)
-            assert api.settled("busy")["EndpointConfigName"] == config
-        over.set()
-    results = [client.result() for client in clients]
-    answers = [answer for result in results for answer in result[0]]
-    return answers, [error for result in results for error in result[1]]
-
-
-def test_updates_under_load_lose_no_request(new_api):
-    """A deployment at noon must not be seen by anyone who asks for a prediction."""
-    answers, errors = update_under_load(new_api())
-    assert errors == []
-    assert set(answers) == {"slow-a:x", "slow-b:x"}
-
-
-def test_without_drain_and_retry_requests_are_lost(new_api, tmp_path):
-    """The negative control of the test above: its load does reveal a careless swap."""
-    careless = tmp_path / "careless.py"
-    careless.write_text("""
-import sys
-from mlops_assets.sagemaker_local import __main__, hosting, runtime
-stop = hosting.Fleet.stop
-async def at_once(self, grace):
-    await stop(self, 0.0)
-hosting.Fleet.stop = at_once
-runtime._SENDS = 1
-runtime._PATIENCE = 0.001
-sys.exit(__main__.main())
-""")
-    _, errors = update_under_load(new_api(program=(str(careless),)))
-    assert errors != []
-
-
-def test_a_failed_update_keeps_the_old_config_serving(api: LocalApi):
-    """Fault matrix 22: InService on the old configuration, with the reason, and no gap."""
-    api.model("good", "good")
-    api.model("broken", "bad")
-    api.deploy("kept", "good")
-    api.sm.update_endpoint(EndpointName="kept", EndpointConfigName="broken")
-    found = api.settled("kept")
-    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "good")
-    assert "did not pass the ping health check" in found["FailureReason"]
-    assert "cannot load the model" in found["FailureReason"]
-    assert api.invoke("kept") == "good:1"
-    api.model("better", "better")
-    api.sm.update_endpoint(EndpointName="kept", EndpointConfigName="better")
-    found = api.settled("kept")
-    assert found["EndpointConfigName"] == "better"
-    assert "FailureReason" not in found
 
 
 def test_a_model_that_cannot_start_fails_its_endpoint(api: LocalApi):
@@ -197,29 +126,6 @@ def test_an_oversized_invocation_is_refused(api: LocalApi):
     assert len(api.invoke("narrow", b"x" * 2**20)) == 2**20 + len("narrow:")
 
 
-def test_variants_share_requests_by_weight_and_can_be_named(api: LocalApi):
-    """A 3:1 split that is not one makes a canary meaningless."""
-    for name in ("red", "blue"):
-        api.model(name, name)
-    variants = [
-        {
-            "VariantName": name,
-            "ModelName": name,
-            "InstanceType": "ml.m5.large",
-            "InitialInstanceCount": 1,
-            "InitialVariantWeight": weight,
-        }
-        for name, weight in (("red", 3.0), ("blue", 1.0))
-    ]
-    api.sm.create_endpoint_config(EndpointConfigName="mixed", ProductionVariants=variants)
-    api.deploy("mixed", "mixed")
-    answers = [api.invoke("mixed") for _ in range(40)]
-    assert (answers.count("red:1"), answers.count("blue:1")) == (30, 10)
-    assert api.invoke("mixed", TargetVariant="blue") == "blue:1"
-    with pytest.raises(ClientError, match="Variant green not found"):
-        api.invoke("mixed", TargetVariant="green")
-
-
 def test_instances_are_processes(api: LocalApi):
     """Two instances must be two servers, and both must get requests."""
     api.model("twins", "twins", instances=2)
@@ -258,38 +164,6 @@ def test_an_endpoint_can_be_deleted_while_it_is_created(api: LocalApi):
     assert not (api.home / "endpoints" / "regret").exists() or not any(
         (api.home / "endpoints" / "regret").iterdir()
     )
-
-
-@pytest.mark.parametrize(
-    "deployment",
-    [
-        {
-            "BlueGreenUpdatePolicy": {
-                "TrafficRoutingConfiguration": {
-                    "Type": "CANARY",
-                    "WaitIntervalInSeconds": 1,
-                    "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
-                }
-            }
-        },
-        {
-            "RollingUpdatePolicy": {
-                "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-                "WaitIntervalInSeconds": 1,
-            }
-        },
-    ],
-)
-def test_a_rollout_that_is_not_done_is_refused(api: LocalApi, deployment):
-    """A canary that is accepted and then swaps everything at once is a lie."""
-    if not api.sm.list_endpoints(NameContains="rollout")["Endpoints"]:
-        api.model("rollout", "rollout")
-        api.deploy("rollout", "rollout")
-    with pytest.raises(ClientError, match="does not support"):
-        api.sm.update_endpoint(
-            EndpointName="rollout", EndpointConfigName="rollout", DeploymentConfig=deployment
-        )
-    assert api.settled("rollout")["EndpointStatus"] == "InService"
 
 
 @pytest.mark.parametrize("name", ["none", "..", "%2e%2e", "a/../b", "x" * 80])

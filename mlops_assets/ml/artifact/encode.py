@@ -7,12 +7,13 @@ and serving share. Does not: parsing text or JSON (containers/parse.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.ml.artifact.encode_rows import RowEncoder
+from mlops_assets.ml.artifact.compiled import GIVES_UP, CompiledRows, Fill
 from mlops_assets.ml.artifact.errors import EncodingError
 from mlops_assets.ml.artifact.spec import CategoryColumn, FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import (
@@ -20,6 +21,7 @@ from mlops_assets.ml.artifact.values import (
     MISSING,
     OUT_OF_RANGE,
     UNKNOWN,
+    Coded,
     Values,
     category_text,
     number,
@@ -27,8 +29,8 @@ from mlops_assets.ml.artifact.values import (
     shown,
 )
 
-# Up to this many rows, plain Python is quicker (encode_rows.py).
-FEW = 8
+# Up to this many rows, one by one is quicker than by columns: NumPy's calls cost more than that.
+FEW = 32
 
 _NUMBERS = {float, int, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_}
 _TEXTS = {str, type(None)}
@@ -47,7 +49,8 @@ class Encoder:
 
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
-        self._few = RowEncoder(spec)
+        self._names, self._width = spec.names, spec.width
+        self.rows = CompiledRows.of(spec)
         offsets = np.cumsum([0, *(column.width for column in spec.columns)])
         placed = list(zip(spec.columns, offsets[:-1].tolist(), strict=True))
         self._numbers = [c for c, _ in placed if isinstance(c, NumberColumn)]
@@ -76,17 +79,30 @@ class Encoder:
         """
         rows = self._rows(columns)
         if rows <= FEW:
-            return self._few.encode(columns, rows)
-        out = np.zeros((rows, self.spec.width), dtype=np.float32)
+            try:
+                given = [objects(name, columns[name]) for name in self._names]
+                return self.by_rows(self.rows.objects, list(zip(*given, strict=True)))
+            except GIVES_UP:
+                pass  # by columns it is said what is wrong, if anything is
+        out = np.zeros((rows, self._width), dtype=np.float32)
         if self._numbers:
             out[:, self._number_at] = self._encode_numbers(columns, rows).T
         for column, at, codes in self._categories:
             _encode_category(column, codes, columns[column.name], out[:, at : at + column.width])
         return out
 
+    def by_rows(self, fill: Fill, rows: Sequence[Sequence[Any]]) -> NDArray[np.float32]:
+        """The matrix of rows that one of `self.rows` encodes. Raises one of GIVES_UP."""
+        width = self._width
+        out = np.empty((len(rows), width), dtype=np.float32)
+        cells = memoryview(out).cast("B").cast("f")
+        for index, row in enumerate(rows):
+            fill(row, cells, index * width)
+        return out
+
     def _rows(self, columns: Mapping[str, Values]) -> int:
         rows = -1
-        for name in self.spec.names:
+        for name in self._names:
             if name not in columns:
                 raise EncodingError(name, None, "is missing")
             values = columns[name]
@@ -144,11 +160,16 @@ def _encode_category(
 ) -> None:
     """Write one category's encoded columns into `out`, which holds zeros."""
     size = len(codes)
-    values = objects(column.name, values)
+    coded = values if isinstance(values, Coded) else None
+    values = objects(column.name, values) if coded is None else coded.values
     if not _TEXTS.issuperset(map(type, values)):
         values = [category_text(column.name, row, value) for row, value in enumerate(values)]
     known = [size if not text else codes.get(text, size + 1) for text in values]
-    code = np.array(known, dtype=np.int64)
+    if coded is not None:  # the last one stands at -1
+        code = np.array([*known, size], dtype=np.int64)[coded.codes]
+        values = coded
+    else:
+        code = np.array(known, dtype=np.int64)
     special = code >= size
     if special.any():
         for at, policy, reason in (

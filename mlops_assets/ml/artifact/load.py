@@ -1,12 +1,14 @@
 """Loading a sealed artifact and asking it for answers.
 
-Needs NumPy and ONNX Runtime only: this is what the serving process imports. Sealing is in seal.py.
+Needs NumPy, orjson and ONNX Runtime only: this is what the serving process imports. XGBoost's
+library is loaded when the first batch comes. Sealing is in seal.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,71 +20,16 @@ from numpy.typing import NDArray
 from mlops_assets.ml.artifact import manifest as files
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import ArtifactError
+from mlops_assets.ml.artifact.estimator import Answers, Device, Estimator
 from mlops_assets.ml.artifact.manifest import Manifest
+from mlops_assets.ml.artifact.native import ROWS as NATIVE_ROWS
+from mlops_assets.ml.artifact.native import NativeModel
 from mlops_assets.ml.artifact.spec import FeatureSpec
 from mlops_assets.ml.artifact.values import Values
 
-# From 1.29 on it reports to its makers which models are loaded, unless told not to before.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime
+log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-5
-
-Answers = NDArray[np.float64]
-
-
-class Estimator:
-    """model.onnx in ONNX Runtime: one thread, never spinning, so that cores stay free.
-
-    Raises ArtifactError when the bytes are not a model that takes [n, width] float32.
-    """
-
-    def __init__(self, data: bytes, spec: FeatureSpec) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's errors share no narrower public base
-            raise ArtifactError(f"{files.MODEL} does not load: {_first_line(error)}") from None
-        inputs = session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 2:
-            raise ArtifactError(f"{files.MODEL} must have one input, [n, width] of float32")
-        if isinstance(inputs[0].shape[1], int) and inputs[0].shape[1] != spec.width:
-            raise ArtifactError(
-                f"{files.MODEL} takes {inputs[0].shape[1]} columns, {files.FEATURES} gives"
-                f" {spec.width}"
-            )
-        outputs = [o.name for o in session.get_outputs() if o.type in _FLOATS]
-        if not outputs:
-            raise ArtifactError(f"{files.MODEL} has no output of floats")
-        self._session, self._spec = session, spec
-        self._input, self._output = inputs[0].name, outputs[-1:]
-
-    def __call__(self, matrix: NDArray[np.float32]) -> Answers:
-        """The answers to an encoded matrix: (n,) or, for multiclass, (n, classes)."""
-        if not len(matrix):
-            many = self._spec.kind == "multiclass"
-            return np.empty((0, len(self._spec.classes or ())) if many else (0,))
-        (answer,) = self._session.run(self._output, {self._input: matrix})
-        answer = np.asarray(answer, dtype=np.float64)
-        if self._spec.kind == "multiclass":
-            expected: tuple[int, ...] = (len(matrix), len(self._spec.classes or ()))
-        else:
-            if self._spec.kind == "binary" and answer.shape == (len(matrix), 2):
-                answer = answer[:, 1]
-            expected = (len(matrix),)
-            if answer.shape == (len(matrix), 1):
-                answer = answer[:, 0]
-        if answer.shape != expected:
-            raise ArtifactError(
-                f"{files.MODEL} answers shape {answer.shape} where {expected} is due"
-            )
-        return answer
 
 
 @dataclass(frozen=True)
@@ -111,23 +58,35 @@ class GoldenRows:
 
 
 class Artifact:
-    """A sealed model, loaded and verified."""
+    """A sealed model, loaded and verified. Safe to use from several threads at once."""
 
     def __init__(
-        self, manifest: Manifest, spec: FeatureSpec, estimator: Estimator, golden: GoldenRows
+        self,
+        manifest: Manifest,
+        spec: FeatureSpec,
+        estimator: Estimator,
+        golden: GoldenRows,
+        directory: Path,
     ) -> None:
         self.manifest = manifest
         self.spec = spec
-        self._encoder = Encoder(spec)
-        self._estimator = estimator
+        self.encoder = Encoder(spec)
+        self.estimator = estimator
+        # Whether requests that wait together are best answered by one run of the model.
+        self.batches = estimator.gains_from_batches
         self._golden = golden
+        self._directory = directory
+        self._native: NativeModel | None = None
+        # Who has a GPU or no model.ubj answers all batches by ONNX Runtime.
+        self._native_due = files.NATIVE in manifest.files and estimator.device == "cpu"
+        self._native_lock = threading.Lock()
 
     @classmethod
-    def load(cls, directory: Path) -> Artifact:
+    def load(cls, directory: Path, device: Device = "cpu") -> Artifact:
         """Load the artifact in a directory.
 
         Raises ArtifactError when a file is missing, not listed, different from what was sealed,
-        or not what its name says.
+        or not what its name says, and when there is no such device here.
         """
         manifest = files.verify(directory)
         content = {}
@@ -138,8 +97,15 @@ class Artifact:
             if files.sha256(content[name]) != manifest.files[name]:
                 raise ArtifactError(f"{name} changed while it was being loaded")
         spec = FeatureSpec.from_json(content[files.FEATURES])
-        estimator = Estimator(content[files.MODEL], spec)
-        return cls(manifest, spec, estimator, GoldenRows.from_bytes(content[files.GOLDEN]))
+        estimator = Estimator(content[files.MODEL], spec, device)
+        golden = GoldenRows.from_bytes(content[files.GOLDEN])
+        return cls(manifest, spec, estimator, golden, directory)
+
+    def answer(self, matrix: NDArray[np.float32]) -> Answers:
+        """The answers to an encoded matrix, by the engine that is quickest for so many rows."""
+        if len(matrix) >= NATIVE_ROWS and (native := self._native_model()):
+            return native(matrix)
+        return self.estimator(matrix)
 
     def predict(self, columns: Mapping[str, Values]) -> Answers:
         """The answers to n rows given as raw columns: (n,), or (n, classes) for multiclass.
@@ -147,7 +113,7 @@ class Artifact:
         Binary: the probability of the positive class. Raises EncodingError for a row that the
         spec does not allow.
         """
-        return self._estimator(self._encoder.encode(columns))
+        return self.estimator(self.encoder.encode(columns))
 
     def check_golden(self) -> None:
         """Answer the golden rows; raise ArtifactError if any answer is not the recorded one."""
@@ -158,6 +124,28 @@ class Artifact:
                 f"{int(wrong.sum())} of {len(wrong)} golden rows get another answer than at export,"
                 f" the first is row {int(wrong.argmax()) + 1}: do not serve this artifact here"
             )
+
+    def _native_model(self) -> NativeModel | None:
+        """model.ubj, loaded when the first batch comes and proven by the golden rows like the
+        other; None, with the reason in the log, where it is not to be had."""
+        if not self._native_due:
+            return self._native
+        with self._native_lock:
+            if self._native_due:
+                try:
+                    data = (self._directory / files.NATIVE).read_bytes()
+                    if files.sha256(data) != self.manifest.files[files.NATIVE]:
+                        raise ArtifactError(f"{files.NATIVE} changed since it was verified")
+                    native = NativeModel(data, self.spec)
+                    golden = self._golden
+                    answers = native(self.encoder.encode(golden.columns))
+                    if differs(answers, golden.expected, golden.scale).any():
+                        raise ArtifactError(f"{files.NATIVE} answers golden rows differently")
+                    self._native = native
+                except (ArtifactError, OSError) as error:
+                    log.warning("ONNX Runtime answers batches too: %s", error)
+                self._native_due = False
+        return self._native
 
     def digest(self) -> str:
         """One SHA-256 (hex) over the digests of all files."""
@@ -181,10 +169,3 @@ def error_of(answers: Answers, expected: Answers, scale: float = 1.0) -> Answers
     with np.errstate(invalid="ignore"):
         error = np.abs(answers - expected) / np.maximum(max(1.0, scale), np.abs(expected))
     return np.where(np.isfinite(error), error, np.inf)
-
-
-_FLOATS = ("tensor(float)", "tensor(double)")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

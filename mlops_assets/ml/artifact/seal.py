@@ -19,7 +19,8 @@ from mlops_assets.ml.artifact import convert
 from mlops_assets.ml.artifact import manifest as files
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import ArtifactError
-from mlops_assets.ml.artifact.load import TOLERANCE, Answers, Artifact, Estimator, differs, error_of
+from mlops_assets.ml.artifact.estimator import Answers, Estimator
+from mlops_assets.ml.artifact.load import TOLERANCE, Artifact, differs, error_of
 from mlops_assets.ml.artifact.manifest import Check, Manifest, ManifestColumn
 from mlops_assets.ml.artifact.spec import CategoryColumn, FeatureSpec
 from mlops_assets.ml.artifact.values import category_text, is_missing

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,25 @@ from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact.errors import EncodingError
 
-Values = NDArray[Any] | Sequence[Any]
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of few different values: `values[codes[row]]`, missing where the code is -1."""
+
+    values: Sequence[Any]
+    codes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> Any:
+        """A row's value."""
+        code = int(self.codes[row])
+        return None if code < 0 else self.values[code]
+
+
+Values = NDArray[Any] | Sequence[Any] | Coded
 
 MISSING = "is missing, and must not be"
 UNKNOWN = "is not a category that the model knows"
@@ -60,6 +79,8 @@ def is_missing(value: Any) -> bool:
 
 def objects(name: str, values: Values) -> Sequence[Any]:
     """A column's values as Python's own; refuses arrays that would turn into numbers unseen."""
+    if isinstance(values, Coded):
+        return [None if code < 0 else values.values[code] for code in values.codes.tolist()]
     if not hasattr(values, "dtype"):
         return values
     array = np.asarray(values)

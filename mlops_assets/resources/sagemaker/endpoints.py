@@ -1,15 +1,15 @@
 """Endpoints: what serves, brought to what was asked for, or a failure that says what serves now.
 
-Here: create or update, and the wait that does not take InService for success: after an automatic
-rollback the endpoint is InService too, on the old configuration. Not here: which package is worth
-serving (registry.py, the assets).
+Here: finding out what serves, carrying one change out, going back. Not here: what a change is
+(rollout_plan.py), whether the new model is any good (rollout.py), which package is worth serving
+(registry.py, the assets).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,24 +17,33 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.endpoint_spec import (
-    EndpointSpec,
-    config_request,
-    update_request,
+from mlops_assets.resources.sagemaker.deployment_request import deployment_config, variant_names
+from mlops_assets.resources.sagemaker.endpoint_spec import LIVE, EndpointSpec
+from mlops_assets.resources.sagemaker.endpoint_watch import (
+    MOVING,
+    DeploymentFailed,
+    OnPoll,
+    RolledBack,
+    Watch,
 )
 from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
-from mlops_assets.resources.sagemaker.models import ensure, ensure_model
+from mlops_assets.resources.sagemaker.models import ensure
+from mlops_assets.resources.sagemaker.rollout_plan import Change, Serving, make_plan, variants
+from mlops_assets.serving import AllAtOnce
 
-_MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-_UPDATE_STARTS_WITHIN_S = 20
-
-
-class DeploymentFailed(RuntimeError):
-    """The endpoint does not do what was asked; ``serving`` is the configuration that it serves."""
-
-    def __init__(self, message: str, serving: str | None) -> None:
-        super().__init__(message)
-        self.serving = serving
+__all__ = [
+    "Deployment",
+    "DeploymentFailed",
+    "NotApproved",
+    "RolledBack",
+    "carry_out",
+    "deploy",
+    "go_back",
+    "require_approved",
+    "serving_now",
+    "serving_package",
+    "smoke",
+]
 
 
 class NotApproved(DeploymentFailed):
@@ -56,7 +65,7 @@ class Deployment:
 def deploy(
     client: Any, spec: EndpointSpec, *, timeout_s: float = 1800, poll_s: float = 1.0
 ) -> Deployment:
-    """Serve the package at the endpoint, and see that it does.
+    """Serve the package at the endpoint, all at once and unwatched, and see that it does.
 
     Interrupted anywhere, it converges when called again: names follow from content, and an update
     under way is waited for.
@@ -66,132 +75,126 @@ def deploy(
         DeploymentFailed: the endpoint failed, rolled back or did not get there in ``timeout_s``
             seconds; the message has the reason and what serves now.
     """
-    endpoint = _Endpoint(client, spec.name, timeout_s, poll_s)
+    require_approved(client, spec)
+    now = serving_now(client, spec.name, timeout_s=timeout_s, poll_s=poll_s)
+    at_once = dataclasses.replace(spec.declared, rollout=AllAtOnce())
+    plan = make_plan(dataclasses.replace(spec, declared=at_once), now)
+    (change,) = plan.changes
+    change = dataclasses.replace(change, alarms=(), request=_without_alarms(change.request))
+    arn = carry_out(client, spec.name, change, timeout_s=timeout_s, poll_s=poll_s)
+    return Deployment(
+        spec.name, arn, change.config_name, spec.package_arn, plan.changed, plan.previous_config
+    )
+
+
+def _without_alarms(request: Mapping[str, Any]) -> dict[str, Any]:
+    bare = dict(request)
+    if "DeploymentConfig" in bare:
+        bare["DeploymentConfig"] = deployment_config(AllAtOnce())
+    return bare
+
+
+def require_approved(client: Any, spec: EndpointSpec) -> registry.ModelPackage:
+    """The package.
+
+    Raises:
+        NotApproved: nobody, or no gate, has let it through.
+    """
     package = registry.describe(client, spec.package_arn)
     if package.status != "Approved":
         raise NotApproved(
             f"model package {package.arn} is {package.status}, and endpoint {spec.name} serves "
             "only Approved ones: approve it first",
-            endpoint.serving(),
+            Watch(client, spec.name, 0, 0).serving(),
         )
-    model = ensure_model(client, spec.name, {"ModelPackageName": package.arn}, spec.placement)
-    config = config_request(spec, model)
-    name = config["EndpointConfigName"]
+    return package
+
+
+def serving_now(
+    client: Any, name: str, *, timeout_s: float = 1800, poll_s: float = 1.0
+) -> Serving | None:
+    """What serves, once nothing is under way; an endpoint that never served is deleted first."""
+    watch = Watch(client, name, timeout_s, poll_s)
+    found = watch.settled()
+    if found is not None and found["EndpointStatus"] == "Failed":
+        # SageMaker allows nothing but its deletion.
+        patiently(lambda: client.delete_endpoint(EndpointName=name))
+        found = watch.settled()
+    if found is None:
+        return None
+    return Serving(found, _config(client, str(found["EndpointConfigName"])))
+
+
+def carry_out(
+    client: Any,
+    name: str,
+    change: Change,
+    *,
+    timeout_s: float = 1800,
+    poll_s: float = 1.0,
+    on_poll: OnPoll | None = None,
+) -> str:
+    """Make one change and wait until it is done; the endpoint's ARN. Alarms are the caller's.
+
+    Raises:
+        DeploymentFailed: as `deploy`.
+    """
+    model, config = dict(change.model), dict(change.config)
     ensure(
-        describe=lambda: client.describe_endpoint_config(EndpointConfigName=name),
+        describe=lambda: client.describe_model(ModelName=model["ModelName"]),
+        create=lambda: client.create_model(**model),
+    )
+    ensure(
+        describe=lambda: client.describe_endpoint_config(EndpointConfigName=change.config_name),
         create=lambda: client.create_endpoint_config(**config),
     )
-    found = endpoint.settled()
-    if found is not None and found["EndpointStatus"] == "Failed":
-        # It never served: SageMaker allows nothing but its deletion.
-        patiently(lambda: client.delete_endpoint(EndpointName=spec.name))
-        found = endpoint.settled()
-    previous = found["EndpointConfigName"] if found else None
-    changed = found is None or found["EndpointStatus"] != "InService" or previous != name
-    if found is None:
+    if change.action == "CreateEndpoint":
         ensure(
-            describe=lambda: client.describe_endpoint(EndpointName=spec.name),
-            create=lambda: client.create_endpoint(
-                EndpointName=spec.name, EndpointConfigName=name, Tags=spec.all_tags()
-            ),
+            describe=lambda: client.describe_endpoint(EndpointName=name),
+            create=lambda: client.create_endpoint(**change.request),
         )
-    elif changed:
-        _update(client, spec, name, found)
-    arn = endpoint.must_serve(name)
-    return Deployment(spec.name, arn, name, package.arn, changed, previous)
+    elif change.action == "UpdateEndpoint":
+        _update(client, name, change.request)
+    watch = Watch(client, name, timeout_s, poll_s)
+    return watch.must_serve(change.config_name, on_poll)
 
 
-def _update(client: Any, spec: EndpointSpec, config_name: str, endpoint: Mapping[str, Any]) -> None:
-    previous = endpoint["EndpointConfigName"]
-    config = found_or_none(lambda: client.describe_endpoint_config(EndpointConfigName=previous))
-    request = update_request(spec, config_name, endpoint=endpoint, config=config)
+def go_back(
+    client: Any, name: str, config_name: str, *, timeout_s: float = 1800, poll_s: float = 1.0
+) -> str:
+    """Serve a configuration of before again, all at once; the endpoint's ARN."""
+    now = serving_now(client, name, timeout_s=timeout_s, poll_s=poll_s)
+    if now is None or now.config_name != config_name:
+        request: dict[str, Any] = {"EndpointName": name, "EndpointConfigName": config_name}
+        wanted = _config(client, config_name)
+        if now and now.config and wanted and variant_names(wanted) == variant_names(now.config):
+            request["DeploymentConfig"] = deployment_config(AllAtOnce())
+        _update(client, name, request)
+    return Watch(client, name, timeout_s, poll_s).must_serve(config_name)
+
+
+def _update(client: Any, name: str, request: Mapping[str, Any]) -> None:
     try:
         patiently(lambda: client.update_endpoint(**request))
     except ClientError:
         # Our own update whose answer was lost, or another promotion's: the wait will tell.
-        if client.describe_endpoint(EndpointName=spec.name)["EndpointStatus"] not in _MOVING:
+        if client.describe_endpoint(EndpointName=name)["EndpointStatus"] not in MOVING:
             raise
 
 
-class _Endpoint:
-    """One endpoint, watched until it stands still or time is up."""
-
-    def __init__(self, client: Any, name: str, timeout_s: float, poll_s: float) -> None:
-        self._client = client
-        self._name = name
-        self._poll_s = poll_s
-        self._timeout_s = timeout_s
-        self._deadline = time.monotonic() + timeout_s
-
-    def describe(self) -> dict[str, Any] | None:
-        return found_or_none(lambda: self._client.describe_endpoint(EndpointName=self._name))
-
-    def serving(self) -> str | None:
-        """The configuration that answers requests now, if any."""
-        found = self.describe()
-        if found is None or found["EndpointStatus"] in ("Failed", "Creating", "Deleting"):
-            return None
-        return str(found["EndpointConfigName"])
-
-    def settled(self) -> dict[str, Any] | None:
-        """Its description once nothing is under way; None where there is no endpoint."""
-        while True:
-            found = self.describe()
-            if found is None or found["EndpointStatus"] not in _MOVING:
-                return found
-            self._pause(found)
-
-    def must_serve(self, config_name: str) -> str:
-        """Wait until this configuration is in service; the endpoint's ARN."""
-        started, moved = time.monotonic(), False
-        while True:
-            found = self.describe()
-            if found is None:
-                raise DeploymentFailed(f"endpoint {self._name} was deleted meanwhile", None)
-            status, config = found["EndpointStatus"], found["EndpointConfigName"]
-            if status == "InService" and config == config_name:
-                return str(found["EndpointArn"])
-            moved = moved or status in _MOVING
-            # A description may lag behind the update that it does not show yet.
-            lagging = not moved and time.monotonic() - started < _UPDATE_STARTS_WITHIN_S
-            if status not in _MOVING and not (status == "InService" and lagging):
-                raise self._failure(found, config_name)
-            self._pause(found)
-
-    def _failure(self, found: Mapping[str, Any], wanted: str) -> DeploymentFailed:
-        status, config = found["EndpointStatus"], found["EndpointConfigName"]
-        reason = found.get("FailureReason") or "no reason was given"
-        if status == "Failed":
-            return DeploymentFailed(f"endpoint {self._name} failed: {reason}", None)
-        what = "was rolled back" if status == "InService" else f"is {status}"
-        return DeploymentFailed(
-            f"endpoint {self._name} {what}: {reason}. It was to serve {wanted} and still serves "
-            f"{config}",
-            config,
-        )
-
-    def _pause(self, found: Mapping[str, Any]) -> None:
-        if time.monotonic() > self._deadline:
-            raise DeploymentFailed(
-                f"endpoint {self._name} is still {found['EndpointStatus']} after "
-                f"{self._timeout_s:g} s; calling again waits on",
-                self.serving(),
-            )
-        time.sleep(self._poll_s)
+def _config(client: Any, name: str) -> dict[str, Any] | None:
+    return found_or_none(lambda: client.describe_endpoint_config(EndpointConfigName=name))
 
 
-def serving_package(client: Any, endpoint_name: str) -> str | None:
-    """The ARN of the package that the endpoint serves, the champion; None where there is none."""
+def serving_package(client: Any, endpoint_name: str, variant: str = LIVE) -> str | None:
+    """The ARN of the package that a variant serves, by default the champion; None where none is."""
     endpoint = found_or_none(lambda: client.describe_endpoint(EndpointName=endpoint_name))
     if endpoint is None or endpoint["EndpointStatus"] == "Failed":
         return None
-    config = found_or_none(
-        lambda: client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
-    )
-    if config is None:
+    name = variants(_config(client, endpoint["EndpointConfigName"])).get(variant)
+    if name is None:
         return None
-    model_name = config["ProductionVariants"][0]["ModelName"]
-    model = found_or_none(lambda: client.describe_model(ModelName=model_name)) or {}
+    model = found_or_none(lambda: client.describe_model(ModelName=name)) or {}
     return model.get("PrimaryContainer", {}).get("ModelPackageName")
 
 

@@ -1,40 +1,59 @@
 """The model registry: SageMaker's model package groups and versions, with each model's lineage.
 
-Here: registering once, approving, finding. A model's lineage and metrics are the package's
-CustomerMetadataProperties: at most 50 entries of 256 characters from a small alphabet, so values
-are escaped, and what does not fit is an error, never cut. Not here: what a lineage must hold (the
-assets), serving (endpoints.py).
+Here: registering once, approving, finding, and the question whether a package may be trusted. Not
+here: what a lineage must hold (the assets, provenance.py), how it is written (metadata.py), which
+version is the champion (promotion.py), serving (endpoints.py).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
+from mlops_assets.objects import Objects
+from mlops_assets.resources.sagemaker import metadata, provenance
 from mlops_assets.resources.sagemaker.errors import already_exists, found_or_none, patiently
+from mlops_assets.resources.sagemaker.lifecycle_state import Standing, State, life_cycle
+from mlops_assets.resources.sagemaker.metadata import RegistryError
 from mlops_assets.resources.sagemaker.names import digest_of, tag_list
+from mlops_assets.resources.sagemaker.provenance import Untrusted
 from mlops_assets.resources.sagemaker.requests import Placement
+from mlops_assets.resources.sagemaker.signing import Signing
+
+__all__ = [
+    "Approval",
+    "ModelPackage",
+    "RegistryError",
+    "Untrusted",
+    "describe",
+    "latest",
+    "register",
+    "set_approval",
+    "verify",
+]
 
 Approval = Literal["Approved", "Rejected", "PendingManualApproval"]
-_METRIC = "metric."
-_DIGEST = "mlops:digest"
-_MAX_ENTRIES, _MAX_VALUE = 50, 256
-_PLAIN = re.compile(r"[A-Za-z0-9 _.:/+@-]")
-_ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")
-
-
-class RegistryError(ValueError):
-    """A model cannot be registered or is not there; the message says which and why."""
+_BEGINNING: dict[Approval, tuple[State, int, str]] = {
+    "Approved": ("approved", 0, "approved by declaration; waits for its deployment"),
+    "PendingManualApproval": ("candidate", 0, "waits for a person's approval"),
+    "Rejected": ("rejected", 0, "registered as rejected"),
+}
 
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """One version of a group; ``lineage`` and ``metrics`` as they were registered."""
+    """One version of a group; ``lineage`` and ``metrics`` as they were registered.
+
+    Args:
+        status: SageMaker's approval; ``decision`` is what was said with it.
+        state: its place in the promotion; ``note`` says why it has it.
+        modified: when anything of it changed last; of an approved one that nobody has touched
+            since, when it was approved.
+    """
 
     arn: str
     group: str
@@ -45,6 +64,12 @@ class ModelPackage:
     lineage: Mapping[str, str]
     metrics: Mapping[str, float]
     created: dt.datetime
+    modified: dt.datetime
+    state: State
+    note: str = ""
+    decision: str = ""
+    trained_by: str = ""
+    signature: str = ""
 
 
 def register(
@@ -59,6 +84,8 @@ def register(
     description: str = "",
     placement: Placement | None = None,
     image_uri: str | None = None,
+    trained_by: str = "",
+    signer: Signing | None = None,
 ) -> ModelPackage:
     """The version of ``group`` with this artifact, image and lineage, created when it is missing.
 
@@ -68,23 +95,48 @@ def register(
         metrics_uri: s3:// URI of the evaluation as JSON.
         status: of a new version; one that exists keeps its own, so that registering again never
             undoes a person's decision.
+        trained_by: who, so that somebody else can approve; no part of a version's identity.
+        signer: signs a new version, and one that has no signature yet.
 
     Raises:
         RegistryError: lineage and metrics do not fit a package's metadata.
+        SigningError: the signing key cannot be used.
     """
     placement = placement or Placement()
     image = image_uri or placement.image_uri
     digest = digest_of(
         {"group": group, "data": model_data_url, "image": image, "lineage": dict(lineage)}
     )
-    properties = {**_properties(lineage, metrics or {}), _DIGEST: digest}
+    properties = {**metadata.properties(lineage, metrics or {}), metadata.DIGEST: digest}
+    trained_by = metadata.fitting(trained_by)
+
+    def signature(by: str) -> str | None:
+        if signer is None:
+            return None
+        # Of what is known here, not of what the registry says: that may have been changed.
+        return signer.sign(
+            provenance.statement(
+                group=group,
+                model_data_url=model_data_url,
+                image=image,
+                lineage=lineage,
+                metrics=metrics or {},
+                trained_by=by,
+            )
+        )
+
     _ensure_group(client, group, placement)
     if (arn := _find(client, group, digest)) is not None:
-        return describe(client, arn)
+        return _signed(client, describe(client, arn), signature)
+    if trained_by:
+        properties[metadata.TRAINED_BY] = metadata.escape(trained_by)
+    if made := signature(trained_by):
+        properties[metadata.SIGNATURE] = metadata.escape(made)
     request: dict[str, Any] = {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": _description(description, digest),
         "ModelApprovalStatus": status,
+        "ModelLifeCycle": life_cycle(*_BEGINNING[status]),
         "InferenceSpecification": {
             "Containers": [{"Image": image, "ModelDataUrl": model_data_url}],
             "SupportedContentTypes": ["text/csv", "application/json", "application/jsonlines"],
@@ -109,6 +161,17 @@ def register(
     return describe(client, arn)
 
 
+def verify(
+    client: Any, objects: Objects, package: ModelPackage, *, signer: Signing | None = None
+) -> None:
+    """Pass only where the package's lineage, image, signature and archive hold, as they are now.
+
+    Raises:
+        Untrusted: naming what does not hold, and the remedy. Nothing of it may be deployed.
+    """
+    provenance.verify(objects, describe(client, package.arn), signer)
+
+
 def describe(client: Any, arn: str) -> ModelPackage:
     """One version.
 
@@ -119,8 +182,9 @@ def describe(client: Any, arn: str) -> ModelPackage:
     if found is None:
         raise RegistryError(f"there is no model package {arn}")
     container = found["InferenceSpecification"]["Containers"][0]
-    properties = {
-        key: _unescape(value) for key, value in found.get("CustomerMetadataProperties", {}).items()
+    stored = {
+        key: metadata.unescape(value)
+        for key, value in found.get("CustomerMetadataProperties", {}).items()
     }
     return ModelPackage(
         arn=found["ModelPackageArn"],
@@ -129,17 +193,15 @@ def describe(client: Any, arn: str) -> ModelPackage:
         status=found.get("ModelApprovalStatus", ""),
         model_data_url=container.get("ModelDataUrl", ""),
         image=container.get("Image", ""),
-        lineage={
-            key: value
-            for key, value in properties.items()
-            if not key.startswith(_METRIC) and key != _DIGEST
-        },
-        metrics={
-            key.removeprefix(_METRIC): float(value)
-            for key, value in properties.items()
-            if key.startswith(_METRIC)
-        },
+        lineage=metadata.lineage_of(stored),
+        metrics=metadata.metrics_of(stored),
         created=found["CreationTime"],
+        modified=found.get("LastModifiedTime", found["CreationTime"]),
+        state=Standing.of(found).state,
+        note=found.get("ModelLifeCycle", {}).get("StageDescription", ""),
+        decision=found.get("ApprovalDescription", ""),
+        trained_by=stored.get(metadata.TRAINED_BY, ""),
+        signature=stored.get(metadata.SIGNATURE, ""),
     )
 
 
@@ -168,6 +230,22 @@ def set_approval(client: Any, arn: str, status: Approval, reason: str) -> ModelP
     return describe(client, arn)
 
 
+def _signed(
+    client: Any, package: ModelPackage, signature: Callable[[str], str | None]
+) -> ModelPackage:
+    """A package that is there already, signed now where it was not and there is a key."""
+    made = None if package.signature else signature(package.trained_by)
+    if made is None:
+        return package
+    stored = {metadata.SIGNATURE: metadata.escape(made)}
+    patiently(
+        lambda: client.update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataProperties=stored
+        )
+    )
+    return describe(client, package.arn)
+
+
 def _ensure_group(client: Any, group: str, placement: Placement) -> None:
     if found_or_none(lambda: client.describe_model_package_group(ModelPackageGroupName=group)):
         return
@@ -193,44 +271,9 @@ def _find(client: Any, group: str, digest: str) -> str | None:
 
 
 def _mark(digest: str) -> str:
-    return f"[{_DIGEST} {digest}]"
+    return f"[{metadata.DIGEST} {digest}]"
 
 
 def _description(text: str, digest: str) -> str:
     mark = _mark(digest)
     return f"{text[: 1024 - len(mark) - 1]} {mark}".lstrip()
-
-
-def _properties(lineage: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, str]:
-    properties = {
-        **lineage,
-        **{f"{_METRIC}{name}": repr(float(value)) for name, value in metrics.items()},
-    }
-    if len(properties) + 1 > _MAX_ENTRIES:
-        raise RegistryError(
-            f"lineage and metrics have {len(properties)} entries, a model package takes "
-            f"{_MAX_ENTRIES - 1}: keep the rest in the evaluation's object (metrics_uri)"
-        )
-    escaped = {key: _escape(value) for key, value in properties.items()}
-    for key, value in escaped.items():
-        if not 1 <= len(value) <= _MAX_VALUE or not re.fullmatch(
-            r"[A-Za-z0-9_.:/+@=-]{1,128}", key
-        ):
-            raise RegistryError(
-                f"lineage {key!r} has {len(value)} characters once escaped, a model package takes "
-                f"1 to {_MAX_VALUE}: store the value as an object and register its URI or digest"
-            )
-    return escaped
-
-
-def _escape(text: str) -> str:
-    """Characters outside SageMaker's alphabet as ``=XX`` (their UTF-8 bytes)."""
-    return "".join(
-        c if _PLAIN.fullmatch(c) else "".join(f"={byte:02X}" for byte in c.encode()) for c in text
-    )
-
-
-def _unescape(text: str) -> str:
-    return _ESCAPED.sub(
-        lambda match: bytes.fromhex(match[0].replace("=", "")).decode(errors="replace"), text
-    )

@@ -32,6 +32,8 @@ class Placement:
 
     Args:
         network_isolation: containers reach no network, so code travels as a channel.
+        alarm_period_s: how often metrics of endpoints come, so how short an alarm may look back:
+            60 in AWS, where SageMaker's own are standard resolution; 10 from the local API.
     """
 
     role_arn: str = "arn:aws:iam::000000000000:role/mlops-local"
@@ -40,6 +42,7 @@ class Placement:
     security_groups: tuple[str, ...] = ()
     kms_key_arn: str | None = None
     network_isolation: bool = True
+    alarm_period_s: int = 10
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

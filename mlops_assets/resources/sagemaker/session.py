@@ -1,4 +1,4 @@
-"""Clients of SageMaker, its runtime and its logs, for AWS or for this machine.
+"""Clients of SageMaker and of what belongs to it, for AWS or for this machine.
 
 Here: how a boto3 client is made, once, when it is first needed. Not here: any request.
 """
@@ -44,6 +44,18 @@ class SageMakerResource(dg.ConfigurableResource):
     def logs(self) -> Any:
         """CloudWatch Logs, where jobs write."""
         return self._client("logs")
+
+    def cloudwatch(self) -> Any:
+        """CloudWatch: metrics of endpoints, and alarms on them."""
+        return self._client("cloudwatch")
+
+    def autoscaling(self) -> Any:
+        """Application Auto Scaling: how many instances a variant has."""
+        return self._client("application-autoscaling")
+
+    def feature_store(self) -> Any:
+        """Records of the online feature store; groups are made by `client`."""
+        return self._client("sagemaker-featurestore-runtime")
 
     def _endpoint(self) -> str | None:
         if self.local_home is None:

@@ -138,6 +138,23 @@ def train(
 
 
 @pytest.fixture
+def worker(lab: Lab, tmp_path: Path) -> Iterator[Any]:
+    """Starts workers that a test may kill; what is left of them is ended."""
+    from mlops_assets_tests.resources.sagemaker.fault_parts import Worker
+
+    workers: list[Worker] = []
+
+    def start(name: str, dies_at: str | None = None, shared: bool = False) -> Worker:
+        home = tmp_path / f"worker-{len(workers)}"
+        workers.append(Worker(lab, name, home, dies_at, shared))
+        return workers[-1]
+
+    yield start
+    for each in workers:
+        each.end()
+
+
+@pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral

@@ -8,10 +8,10 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.resources.sagemaker import registry
+from mlops_assets.resources.sagemaker import metadata, registry
 from mlops_assets.resources.sagemaker.registry import ModelPackage, RegistryError
+from mlops_assets_tests.resources.sagemaker.botocore_shapes import accepted
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
-from mlops_assets_tests.resources.sagemaker.test_sagemaker_requests import accepted
 
 LINEAGE = {
     "features": "snapshot 7312345678901234567",
@@ -51,8 +51,8 @@ def versions(client: Any, group: str) -> list[str]:
 @settings(deadline=None)  # the first example loads SageMaker's service model
 @given(st.text(max_size=60))
 def test_any_text_survives_the_registry_s_alphabet(text: str) -> None:
-    escaped = registry._escape(text)
-    assert registry._unescape(escaped) == text
+    escaped = metadata.escape(text)
+    assert metadata.unescape(escaped) == text
     if 1 <= len(escaped) <= 256:
         properties = {"CustomerMetadataProperties": {"lineage": escaped}}
         accepted("CreateModelPackage", {"ModelPackageGroupName": "g", **properties})
@@ -142,11 +142,11 @@ def test_the_latest_is_the_newest_in_the_wanted_state(lab: Lab) -> None:
 
 def test_what_does_not_fit_is_refused_and_never_cut() -> None:
     with pytest.raises(RegistryError, match="'notes' has 300 characters"):
-        registry._properties({"notes": "x" * 300}, {})
+        metadata.properties({"notes": "x" * 300}, {})
     with pytest.raises(RegistryError, match="60 entries"):
-        registry._properties({f"key{n}": "v" for n in range(60)}, {})
+        metadata.properties({f"key{n}": "v" for n in range(60)}, {})
     with pytest.raises(RegistryError, match="'empty' has 0 characters"):
-        registry._properties({"empty": ""}, {})
+        metadata.properties({"empty": ""}, {})
 
 
 @pytest.mark.integration

@@ -10,12 +10,6 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops_assets.resources.sagemaker.endpoint_spec import (
-    EndpointSpec,
-    Rollout,
-    config_request,
-    update_request,
-)
 from mlops_assets.resources.sagemaker.models import model_request
 from mlops_assets.resources.sagemaker.requests import (
     Placement,
@@ -199,53 +193,3 @@ def test_a_model_in_aws_is_always_confined_and_named_by_content() -> None:
     assert model["ModelName"].startswith("flight-delays-")
     other = model_request("flight_delays", {"ModelPackageName": PACKAGE[:-1] + "2"}, AWS)
     assert other["ModelName"] != model["ModelName"]
-
-
-def endpoint(**changes: object) -> EndpointSpec:
-    fields = {"name": "flight-delays", "package_arn": PACKAGE, "placement": AWS}
-    return EndpointSpec(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def test_endpoint_configurations_are_accepted_and_named_by_content() -> None:
-    plain = accepted("CreateEndpointConfig", config_request(endpoint(), "model-a"))
-    assert plain["KmsKeyId"] == AWS.kms_key_arn
-    assert "DataCaptureConfig" not in plain
-    assert (
-        config_request(endpoint(tags={"a": "b"}), "model-a")["EndpointConfigName"]
-        == (plain["EndpointConfigName"])
-    )
-    other = config_request(endpoint(), "model-b")
-    assert other["EndpointConfigName"] != plain["EndpointConfigName"]
-
-
-def test_capture_is_encrypted_and_never_rounded_down_to_nothing() -> None:
-    spec = endpoint(capture_share=0.001, capture_uri="s3://lake/capture")
-    capture = accepted("CreateEndpointConfig", config_request(spec, "model-a"))["DataCaptureConfig"]
-    assert capture["InitialSamplingPercentage"] == 1
-    assert capture["KmsKeyId"] == AWS.kms_key_arn
-    with pytest.raises(ValueError, match="needs a capture_uri"):
-        endpoint(capture_share=0.5)
-    with pytest.raises(ValueError, match="not a share"):
-        endpoint(capture_share=20, capture_uri="s3://lake/capture")
-
-
-def test_an_update_keeps_what_autoscaling_set_unless_the_count_was_declared_anew() -> None:
-    """Guards against every deployment resetting a scaled-out endpoint to its first size."""
-    serving = config_request(endpoint(), "model-a")
-
-    def update(spec: EndpointSpec, desired: int) -> dict:
-        now = {"ProductionVariants": [{"VariantName": "live", "DesiredInstanceCount": desired}]}
-        request = update_request(spec, "config-b", endpoint=now, config=serving)
-        return accepted("UpdateEndpoint", request)
-
-    assert update(endpoint(), desired=4)["RetainAllVariantProperties"] is True
-    assert "RetainAllVariantProperties" not in update(endpoint(), desired=1)
-    assert "RetainAllVariantProperties" not in update(endpoint(instance_count=3), desired=4)
-
-
-def test_a_rollout_with_alarms_is_accepted() -> None:
-    spec = endpoint(rollout=Rollout(wait_s=60, alarms=("flight-delays-5xx",)))
-    request = update_request(spec, "config-b", endpoint={}, config=None)
-    deployment = accepted("UpdateEndpoint", request)["DeploymentConfig"]
-    rollback = deployment["AutoRollbackConfiguration"]
-    assert rollback == {"Alarms": [{"AlarmName": "flight-delays-5xx"}]}

@@ -1,0 +1,94 @@
+"""From a pipeline's declaration and records to what a rollout needs: the endpoint, the rows.
+
+Here: what the station ``endpoint`` and the commands that deploy share. Not here: the rollout itself
+(`resources.sagemaker.rollout`), what people see of it (`rollout_page`).
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.assets.records import SplitRecord
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.datasets import read_split
+from mlops_assets.resources.records import RecordNotFound, Store
+from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
+from mlops_assets.resources.sagemaker.payload import json_rows
+from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.requests import Placement
+from mlops_assets.resources.sagemaker.rollout import HeldOut
+from mlops_assets.resources.sagemaker.rollout_verdict import Expected
+from mlops_assets.serving import Rollout
+
+_ROWS = 2000
+
+
+def endpoint_spec(
+    pipeline: MLPipeline,
+    store: Store,
+    placement: Placement,
+    package_arn: str,
+    *,
+    rollout: Rollout | None = None,
+) -> EndpointSpec:
+    """The pipeline's endpoint with this package, by the declared policy or by another."""
+    declared = pipeline.endpoint
+    if rollout is not None:
+        declared = dataclasses.replace(declared, rollout=rollout)
+    return EndpointSpec(
+        name=pipeline.slug,
+        package_arn=package_arn,
+        declared=declared,
+        capture_uri=store.uri("captures", pipeline.name),
+        output_uri=store.uri("answers", pipeline.name),
+        online=_online(pipeline),
+        placement=placement,
+        tags={"mlops:pipeline": pipeline.name},
+    )
+
+
+def _online(pipeline: MLPipeline) -> dict[str, object] | None:
+    """What the container must know to read features by itself."""
+    online = pipeline.endpoint.online
+    if online is None:
+        return None
+    return {
+        "group": pipeline.slug,
+        "key": list(pipeline.entity_key),
+        "columns": list(online.columns),
+        "max_age_s": online.max_age_s,
+    }
+
+
+def held_out(pipeline: MLPipeline, store: Store, package: ModelPackage) -> HeldOut:
+    """Rows that the package's model was not trained on, spread over its own split.
+
+    The split is the one that the package was registered with, whatever was split since.
+    """
+    frame = _holdout(pipeline, store, package)
+    places = np.unique(np.linspace(0, len(frame) - 1, min(_ROWS, len(frame))).astype(int))
+    rows = frame.iloc[places]
+    truth = rows[pipeline.label.column].to_numpy(float)
+    metric = pipeline.evaluation.primary
+    binary = pipeline.label.kind == "binary"
+    spread = float(np.nanstd(frame[pipeline.label.column].to_numpy(float)))
+    return HeldOut(
+        rows=json_rows(rows, pipeline.feature_columns),
+        expected=Expected(metric, package.metrics.get(metric), len(frame), truth),
+        scale=1.0 if binary else spread or 1.0,
+        unit="in probability" if binary else "standard deviations of the label",
+    )
+
+
+def _holdout(pipeline: MLPipeline, store: Store, package: ModelPackage) -> pd.DataFrame:
+    uri = package.lineage.get("dataset_uri")
+    if uri is None:
+        try:
+            as_of = package.lineage.get("as_of", "")
+            uri = store.load(SplitRecord, pipeline.name, "splits", as_of).dataset_uri
+        except RecordNotFound as error:
+            raise RecordNotFound(
+                f"{package.arn} names no dataset, and its split is gone: {error}"
+            ) from None
+    return read_split(store.open(), uri, "holdout")

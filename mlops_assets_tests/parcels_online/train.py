@@ -1,0 +1,67 @@
+"""An ordinary SageMaker training script: trees on a depot, a weight and the depot's lateness."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xgboost
+
+DEPOTS = ["north", "south"]
+
+
+def encode(frame: pd.DataFrame) -> np.ndarray:
+    depots = [(frame["depot"] == depot).to_numpy(float) for depot in DEPOTS]
+    numbers = [frame[name].to_numpy(float) for name in ("weight", "recent_late")]
+    return np.column_stack([*depots, *numbers]).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--label", required=True)
+    label = parser.parse_args().label
+
+    train = pd.read_parquet(os.environ["SM_CHANNEL_TRAIN"])
+    booster = xgboost.train(
+        {
+            "objective": "binary:logistic",
+            "max_depth": 4,
+            "min_child_weight": 0,
+            "nthread": 1,
+            "seed": 0,
+        },
+        xgboost.DMatrix(encode(train), label=train[label].to_numpy()),
+        40,
+    )
+    print(f"rows:{len(train)}", flush=True)
+
+    model_dir = Path(os.environ["SM_MODEL_DIR"])
+    booster.save_model(model_dir / "model.ubj")
+    columns = [
+        {
+            "name": "depot",
+            "type": "category",
+            "encoding": "one_hot",
+            "vocabulary": DEPOTS,
+            "missing": "zero",
+            "unknown": "zero",
+        },
+        *({"name": name, "type": "number", "missing": "nan"} for name in ("weight", "recent_late")),
+    ]
+    (model_dir / "features.json").write_text(
+        json.dumps({"version": 1, "kind": "binary", "label": label, "columns": columns})
+    )
+    check = train.drop(columns=label).sample(1500, replace=True, random_state=0)
+    check = check.reset_index(drop=True).astype({"depot": object, "weight": float})
+    check.loc[::7, "depot"] = None
+    check.loc[::11, "depot"] = "unseen"
+    check.loc[::13, "weight"] = np.nan
+    check.loc[::5, "recent_late"] = np.nan
+    answers = booster.predict(xgboost.DMatrix(encode(check)))
+    check.assign(__prediction__=answers.astype(float)).to_parquet(model_dir / "check.parquet")
+
+
+if __name__ == "__main__":
+    main()
