@@ -28,7 +28,7 @@ from benchmarks.serving.answers import WrongAnswer
 from benchmarks.serving.case import Case, prepare
 from benchmarks.serving.catalog import PEERS, Peer
 from benchmarks.serving.environments import Environments, NotInstalled
-from benchmarks.serving.floor import floor
+from benchmarks.serving.floor import equality, floor
 from benchmarks.serving.measure import Plan, measure
 from benchmarks.serving.process import ServerFailed
 from benchmarks.serving.report import Results, markdown, median
@@ -96,8 +96,10 @@ def run(options: argparse.Namespace, peers: list[Peer]) -> tuple[Results, dict[s
             )
         floors.append(floor(case, options.seconds / 3, options.rows))
     medians = {name: median(found) for name, found in rounds.items() if name not in absent}
-    about = _about(options, case)
-    return Results(peers, medians, absent, median(floors), about), rounds | {"floor": floors}
+    busiest = max((f["sixteen_generator"] for f in medians.values()), default=0.0)
+    about = _about(options, case) | {"load generator": f"at most {busiest:.0%} of its core used"}
+    same = {} if options.quick else equality(case)
+    return Results(peers, medians, absent, median(floors), same, about), rounds | {"floor": floors}
 
 
 def _about(options: argparse.Namespace, case: Case) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.sagemaker import promotion, registry
+from mlops_assets.resources.sagemaker import idle, promotion, registry
 from mlops_assets.resources.sagemaker.endpoints import serving_package
 from mlops_assets.resources.sagemaker.registry import ModelPackage
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -39,6 +39,8 @@ def build_sensors(pipeline: MLPipeline) -> list[dg.SensorDefinition]:
     sensors = [build_new_data_sensor(pipeline)]
     if pipeline.approval == "manual":
         sensors.append(build_approval_sensor(pipeline))
+    if pipeline.endpoint.idle_after_s is not None:
+        sensors.append(build_idle_sensor(pipeline, pipeline.endpoint.idle_after_s))
     return sensors
 
 
@@ -144,3 +146,45 @@ def approval_request(package: ModelPackage) -> dg.RunRequest:
 
 def _age(package: ModelPackage) -> tuple[str, int]:
     return package.lineage.get("as_of", ""), package.version
+
+
+def build_idle_sensor(pipeline: MLPipeline, idle_after_s: int) -> dg.SensorDefinition:
+    """Finds an endpoint that nobody asks anything; warns of it, or stops it by declaration."""
+    stops = pipeline.endpoint.stop_when_idle
+
+    @dg.sensor(
+        name=f"{pipeline.name}_idle",
+        target=dg.AssetSelection.assets(dg.AssetKey([pipeline.name, "endpoint"])),
+        minimum_interval_seconds=300,
+        description=(
+            f"Watches the invocations of endpoint {pipeline.slug}: after {idle_after_s:,} s "
+            f"without one it is {'stopped' if stops else 'reported as an observation'}."
+        ),
+        tags={"pipeline": pipeline.name},
+    )
+    def idle_endpoint(
+        context: dg.SensorEvaluationContext, sagemaker: SageMakerResource
+    ) -> dg.SkipReason:
+        home = sagemaker.local_home
+        if home is not None and lifecycle.running(Path(home)) is None:
+            return dg.SkipReason("The local SageMaker API is not running: nothing costs anything.")
+        client = sagemaker.client()
+        found = idle.look(client, sagemaker.cloudwatch(), pipeline.slug, idle_after_s)
+        if found is None:
+            return dg.SkipReason(f"No endpoint {pipeline.slug} is in service.")
+        if not found.idle:
+            return dg.SkipReason(found.description)
+        said = found.description
+        if stops:
+            idle.stop(client, pipeline.slug)
+            said += ". It was stopped; materialize `endpoint` to bring it back"
+        if context.cursor != found.since.isoformat():
+            # Once for each time that it falls idle.
+            context.update_cursor(found.since.isoformat())
+            context.log.warning(said)
+            context.instance.report_runless_asset_event(
+                dg.AssetObservation(dg.AssetKey([pipeline.name, "endpoint"]), description=said)
+            )
+        return dg.SkipReason(said)
+
+    return idle_endpoint

@@ -15,6 +15,7 @@ from mlops_assets.assets import (
     endpoint,
     evaluation,
     features,
+    load_test,
     model,
     online_features,
     raw,
@@ -37,7 +38,10 @@ STATIONS = (raw, clean, features, splits, model, evaluation, registered_model, e
 
 def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     stations = (*STATIONS, online_features) if pipeline.endpoint.online else STATIONS
-    return [station.build(pipeline) for station in stations]
+    assets = [station.build(pipeline) for station in stations]
+    if pipeline.endpoint.load_test is not None:
+        assets.append(load_test.build(pipeline, pipeline.endpoint.load_test))
+    return assets
 
 
 def build_placement(settings: Settings) -> Placement:

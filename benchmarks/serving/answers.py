@@ -126,7 +126,7 @@ class Checker:
         if not worst <= self._tolerance:
             row = int(np.abs(found - due).argmax())
             raise WrongAnswer(
-                f"request {request}, row {row + 1}: {found[row]!r} instead of {due[row]!r}"
+                f"request {request}, row {row + 1}: {found[row]:.9g} instead of {due[row]:.9g}"
             )
 
 

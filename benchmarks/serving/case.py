@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Case:
     """
 
     artifact: Path
+    data: Path
     names: tuple[str, ...]
     frame: pd.DataFrame
     rows: list[list[Any]]
@@ -59,10 +61,19 @@ def prepare(cache: Path, trees: int, limit: int | None) -> Case:
     frame = pd.read_parquet(data / "holdout" / "rows.parquet")
     # Rows that follow each other would be flights of one morning.
     frame = frame.sample(frac=1, random_state=0, ignore_index=True)
-    return _case(artifact, frame)
+    return _case(artifact, data, frame)
 
 
-def _case(artifact: Path, frame: pd.DataFrame) -> Case:
+def every_row(case: Case, size: int) -> Iterator[Case]:
+    """All rows that there are, those of training included, in cases of `size` rows."""
+    for path in sorted(case.data.glob("*/rows.parquet")):
+        frame = pd.read_parquet(path)
+        for start in range(0, len(frame) - len(frame) % size, size):
+            rows = frame.iloc[start : start + size].reset_index(drop=True)
+            yield _case(case.artifact, case.data, rows)
+
+
+def _case(artifact: Path, data: Path, frame: pd.DataFrame) -> Case:
     spec = json.loads((artifact / manifest.FEATURES).read_text())
     names = tuple(column["name"] for column in spec["columns"])
     frame = frame[list(names)]
@@ -74,7 +85,7 @@ def _case(artifact: Path, frame: pd.DataFrame) -> Case:
     expected = booster.predict(matrix).astype(np.float64)
     plain = frame.astype(dict.fromkeys(encoding.numbers, "float64")).astype(object)
     rows = plain.where(frame.notna(), None).to_numpy(dtype=object).tolist()
-    return Case(artifact, names, frame, rows, encoded, expected)
+    return Case(artifact, data, names, frame, rows, encoded, expected)
 
 
 def _months() -> list[pd.DataFrame]:

@@ -1,5 +1,5 @@
-"""The floor: the same rows in process, without a server; raw ONNX Runtime on encoded rows, and the
-project's handle() on CSV and JSON.
+"""The floor: the same rows in process, without a server; raw ONNX Runtime and XGBoost on encoded
+rows, and the project's handle() on CSV and JSON; and whether all answers are the same.
 
 Belongs here: what takes turns in one thread. Does not: sockets (load.py).
 """
@@ -16,17 +16,19 @@ import onnxruntime
 
 from benchmarks.serving import bodies
 from benchmarks.serving.answers import TOLERANCE, numbers
-from benchmarks.serving.case import Case
+from benchmarks.serving.case import Case, every_row
 from mlops_assets.containers.engines import load_handler
 
 BATCH = 1_000
 TURN = 50
+# Few enough rows for the engine that answers single ones.
+FEW = 50
 
 
 def floor(case: Case, seconds: float, rows: int) -> dict[str, float]:
-    """Median seconds a call: onnx, csv and json for distinct single rows, and for a batch."""
+    """Median seconds a call, by onnx, xgboost, csv and json: distinct single rows, and batches."""
     handler = load_handler(case.artifact)
-    session = _session(case)
+    session, booster = _session(case), _booster(case)
     figures = {}
     for size, suffix, count in ((1, "", rows), (BATCH, "_batch", 4)):
         parts = [slice(at * size, (at + 1) * size) for at in range(count)]
@@ -42,12 +44,46 @@ def floor(case: Case, seconds: float, rows: int) -> dict[str, float]:
                 reply = handler.handle(kind[at][0], "", kind[at][1])
                 assert reply.status == 200, reply.body
                 assert np.abs(numbers(reply.body, size) - due).max() <= TOLERANCE
-        calls: dict[str, Callable[[int], Any]] = {"onnx": lambda i, m=matrices: session(m[i])}
+        calls: dict[str, Callable[[int], Any]] = {
+            "onnx": lambda i, m=matrices: session(m[i]),
+            "xgboost": lambda i, m=matrices: booster(m[i]),
+        }
         for name, kind in texts.items():
             calls[name] = lambda i, k=kind: handler.handle(k[i][0], "", k[i][1])
         taken = _in_turns(calls, count, seconds)
         figures |= {f"{name}{suffix}_s": median for name, median in taken.items()}
     return figures
+
+
+def equality(case: Case) -> dict[str, float]:
+    """Over every row there is: greatest difference of handle()'s answers to XGBoost's, and between
+    content types; and the rows."""
+    handler = load_handler(case.artifact)
+    forms = (bodies.raw_csv, bodies.instances, bodies.arrow, bodies.npy)
+    figures = {"rows": 0.0, "to_xgboost": 0.0, "between_types": 0.0}
+    for part in every_row(case, BATCH):
+        answers = []
+        for form in forms:
+            kind, body = form(part, slice(None))
+            answers.append(numbers(handler.handle(kind, "application/json", body).body, BATCH))
+        few = [bodies.raw_csv(part, slice(at, at + FEW)) for at in range(0, BATCH, FEW)]
+        pieces = [numbers(handler.handle(kind, "", body).body, FEW) for kind, body in few]
+        answers.append(np.concatenate(pieces))
+        found = np.array(answers)
+        worst = float(np.abs(found - part.expected).max())
+        figures["rows"] += BATCH
+        figures["to_xgboost"] = max(figures["to_xgboost"], worst)
+        spread = float((found.max(axis=0) - found.min(axis=0)).max())
+        figures["between_types"] = max(figures["between_types"], spread)
+    return figures
+
+
+def _booster(case: Case) -> Callable[[np.ndarray], np.ndarray]:
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1}, model_file=case.artifact / "model.ubj")
+    booster.feature_names = None
+    return booster.inplace_predict
 
 
 def _session(case: Case) -> Callable[[np.ndarray], np.ndarray]:

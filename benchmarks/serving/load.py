@@ -75,10 +75,11 @@ class Generator:
     def __init__(
         self, address: Address, requests: Sequence[bytes], checker: Checker, connections: int
     ) -> None:
+        self._address = address
         self._requests = requests
         self._checker = checker
         self._next = 0
-        self._connections = {}
+        self._connections: dict[int, _Connection] = {}
         self._poll = select.epoll()
         for _ in range(connections):
             self._register(_Connection(address))
@@ -119,11 +120,12 @@ class Generator:
             took = clock() - begun
             return Result(took, tuple(latencies), (time.thread_time() - cpu) / took)
 
-    def open_loop(self, seconds: float, rate: float, seed: int = 0) -> Result:
+    def open_loop(self, seconds: float, rate: float, most: int, seed: int = 0) -> Result:
         """Requests at random instants, `rate` a second, whatever is still unanswered.
 
         A latency counts from the instant at which its request was due: waiting for a free
-        connection is part of it.
+        connection is part of it. Up to `most` connections are opened as they are needed (some
+        servers give a thread to each that is open, whether it asks something or not).
         """
         latencies: list[float] = []
         random_ = random.Random(seed)
@@ -138,14 +140,18 @@ class Generator:
             heard = begun
             while len(latencies) < total:
                 now = clock()
-                while free and arrivals and arrivals[0] <= now:
+                while arrivals and arrivals[0] <= now:
+                    if not free and len(self._connections) < most:
+                        free.append(self._register(_Connection(self._address)))
+                    if not free:
+                        break
                     self._send(free.pop(), arrivals.popleft())
                 for descriptor, _ in self._poll.poll(0):
                     connection = self._connections[descriptor]
                     if self._receive(connection):
                         heard = clock()
                         latencies.append(heard - connection.started)
-                        free.append(self._connections[connection.socket.fileno()])
+                        free.append(connection)
                 if len(free) == len(self._connections):
                     heard = now
                 elif now - heard > SILENCE_SECONDS:
@@ -175,10 +181,11 @@ class Generator:
             self._register(connection)
         return True
 
-    def _register(self, connection: _Connection) -> None:
+    def _register(self, connection: _Connection) -> _Connection:
         descriptor = connection.socket.fileno()
         self._connections[descriptor] = connection
         self._poll.register(descriptor, select.EPOLLIN)
+        return connection
 
 
 @contextmanager

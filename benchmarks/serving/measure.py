@@ -22,6 +22,7 @@ from benchmarks.serving.process import START_SECONDS, Server
 BATCH = 1_000
 # Open loop is asked of a server at the rates that it can hold.
 SUSTAINED = 0.6
+CONNECTIONS = 32
 FEWEST = 60  # requests of an open loop
 
 Figures = dict[str, float]
@@ -137,10 +138,10 @@ def _loop(
 def _open(
     address: tuple[str, int], requests: Requests, rate: int, seconds: float, name: str
 ) -> Figures:
-    generator = Generator(address, requests.content, requests.checker, 32)
+    generator = Generator(address, requests.content, requests.checker, 1)
     try:
-        generator.open_loop(seconds / 4, rate)
-        result = generator.open_loop(seconds, rate, seed=1)
+        generator.open_loop(seconds / 4, rate, CONNECTIONS)
+        result = generator.open_loop(seconds, rate, CONNECTIONS, seed=1)
         return {f"{name}_p50_s": result.quantile(0.5), f"{name}_p99_s": result.quantile(0.99)}
     finally:
         generator.close()

@@ -33,6 +33,7 @@ class Results:
     figures: dict[str, Figures]
     absent: dict[str, str]
     floor: Figures
+    equality: Figures
     about: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +48,7 @@ def markdown(results: Results) -> str:
     parts = [
         "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
         _servers(results),
+        _json(results),
         _open_loop(results),
     ]
     if results.floor:
@@ -79,6 +81,19 @@ def _servers(results: Results) -> str:
     return "\n".join(lines)
 
 
+def _json(results: Results) -> str:
+    lines = ["| one JSON row | p50 / p99 ms, 1 connection | requests/s at 16 | CPU µs a request |"]
+    lines.append("|" + "---|" * 4)
+    for peer in results.peers:
+        f = results.figures.get(peer.name, {})
+        if "json_one_rate" in f:
+            lines.append(
+                f"| {peer.title} | {_ms(f['json_one_p50_s'])} / {_ms(f['json_one_p99_s'])}"
+                f" | {_count(f['json_sixteen_rate'])} | {_count(f['json_sixteen_cpu_s'] * 1e6)} |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
 def _open_loop(results: Results) -> str:
     rates = sorted(
         {int(n.split("_")[1]) for f in results.figures.values() for n in f if n[:5] == "open_"}
@@ -107,6 +122,7 @@ def _floor(floor: Figures) -> str:
     lines.append("|" + "---|" * 5)
     for name, title in (
         ("onnx", "floor: ONNX Runtime, encoded"),
+        ("xgboost", "XGBoost, encoded"),
         ("csv", "handle(), CSV"),
         ("json", "handle(), JSON"),
     ):
@@ -146,6 +162,10 @@ def _targets(results: Results) -> str:
             0,
             ("handling a CSV row, × floor", results.floor["csv_s"] / results.floor["onnx_s"], 1.8),
         )
+    if results.equality:
+        what = f"{results.equality['rows']:,.0f} rows"
+        own.append((f"difference to XGBoost, {what}", results.equality["to_xgboost"], 1e-5))
+        own.append((f"between content types, {what}", results.equality["between_types"], 1e-6))
     lines += ["", "| own bounds | measured | at most | |", "|" + "---|" * 4]
     for what, value, bound in own:
         verdict = "reached" if value <= bound else "**missed**"

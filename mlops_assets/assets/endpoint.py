@@ -15,7 +15,7 @@ from mlops_assets.assets.serve import endpoint_spec, held_out
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
-from mlops_assets.resources.sagemaker import promotion, provenance, registry
+from mlops_assets.resources.sagemaker import promotion, registry
 from mlops_assets.resources.sagemaker.endpoints import serving_package
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.rollout import Outcome, RolloutFailed, roll_out
@@ -24,6 +24,7 @@ from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.signing import Signing
 
 ROLLOUT, LAST = "rollout", "last"
+_POLL_S = {True: 0.25, False: 2.0}
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
@@ -70,7 +71,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             return
         client = sagemaker.client()
         package = registry.describe(client, chosen.package_arn)
-        provenance.verify(store.open(), package, signing)
+        registry.verify(client, store.open(), package, signer=signing)
         diary = _Diary(pipeline, store, context.run.run_id, as_of, package.arn)
         diary.champion_arn = serving_package(client, pipeline.slug)
         try:
@@ -81,6 +82,8 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 on_step=context.log.info,
                 on_plan=diary.begin,
                 previous_config=diary.interrupted(),
+                objects=store.open(),
+                poll_s=_POLL_S[sagemaker.is_local],
             )
         except RolloutFailed as failure:
             diary.end(failure.outcome, "failed")

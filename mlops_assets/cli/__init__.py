@@ -73,11 +73,15 @@ def invoke(
     pipeline: Pipeline,
     partition: Annotated[str, typer.Option(help="Partition of features to take the row from.")],
     row: Annotated[int, typer.Option(min=0, help="Which row, counted from 0.")] = 0,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The caller's key: in an A/B test the same key gets the same side."),
+    ] = None,
 ) -> None:
     """Ask the live endpoint about one stored row, and show the truth beside its answer."""
     from mlops_assets.cli.predictions import run
 
-    run(pipeline, partition, row)
+    run(pipeline, partition, row, key=key)
 
 
 @app.command()

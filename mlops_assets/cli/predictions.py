@@ -12,6 +12,8 @@ from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.errors import LakeError
+from mlops_assets.resources.sagemaker.assignment import assign
+from mlops_assets.resources.sagemaker.errors import found_or_none
 from mlops_assets.resources.sagemaker.payload import json_rows
 
 
@@ -24,16 +26,22 @@ class Prediction:
     answer: float
     truth: float | None
     url: str
+    variant: str | None = None
 
 
-def run(name: str, partition: str, row: int) -> None:
+def run(name: str, partition: str, row: int, *, key: str | None = None) -> None:
     world = World.open()
     pipeline = world.pipeline(name)
-    show(pipeline, predict(world, pipeline, partition, row))
+    show(pipeline, predict(world, pipeline, partition, row, key=key))
 
 
-def predict(world: World, pipeline: MLPipeline, partition: str, row: int) -> Prediction:
+def predict(
+    world: World, pipeline: MLPipeline, partition: str, row: int, *, key: str | None = None
+) -> Prediction:
     """Ask about row ``row`` of a partition of ``features``.
+
+    Args:
+        key: the caller's; it decides the variant, as `resources.sagemaker.assignment` says.
 
     Raises:
         CommandError: no such partition or row, or nothing is serving.
@@ -48,7 +56,8 @@ def predict(world: World, pipeline: MLPipeline, partition: str, row: int) -> Pre
         )
     chosen = frame.iloc[[row]]
     features = json_rows(chosen, pipeline.feature_columns)[0]
-    answer, url = ask(world, pipeline, features)
+    variant = None if key is None else _variant(world, pipeline, key)
+    answer, url = ask(world, pipeline, features, variant)
     truth = chosen[pipeline.label.column].iloc[0]
     return Prediction(
         entity=json_rows(chosen.astype(str), pipeline.entity_key)[0],
@@ -56,19 +65,34 @@ def predict(world: World, pipeline: MLPipeline, partition: str, row: int) -> Pre
         answer=answer,
         truth=None if pd.isna(truth) else float(truth),
         url=url,
+        variant=variant,
     )
 
 
-def ask(world: World, pipeline: MLPipeline, features: dict[str, Any]) -> tuple[float, str]:
+def _variant(world: World, pipeline: MLPipeline, key: str) -> str | None:
+    """The variant that this caller belongs to; None where nothing serves, which asking will say."""
+    found = found_or_none(
+        lambda: world.sagemaker.client().describe_endpoint(EndpointName=pipeline.slug)
+    )
+    shown = (found or {}).get("ProductionVariants") or []
+    weights = {v["VariantName"]: v.get("CurrentWeight") or 0.0 for v in shown}
+    return assign(key, weights) if any(weights.values()) else None
+
+
+def ask(
+    world: World, pipeline: MLPipeline, features: dict[str, Any], variant: str | None = None
+) -> tuple[float, str]:
     """The endpoint's answer to one row, and the URL that gave it."""
     from botocore.exceptions import ClientError
 
     runtime = world.sagemaker.runtime()
+    target = {} if variant is None else {"TargetVariant": variant}
     try:
         reply = runtime.invoke_endpoint(
             EndpointName=pipeline.slug,
             ContentType="application/json",
             Body=json.dumps({"instances": [features]}).encode(),
+            **target,
         )
     except ClientError as error:
         raise CommandError(
@@ -87,4 +111,6 @@ def show(pipeline: MLPipeline, prediction: Prediction) -> None:
     table.add_row(f"{what} of {pipeline.label.column}", f"[bold]{prediction.answer:.4f}[/]")
     known = "not known (yet)" if prediction.truth is None else f"{prediction.truth:g}"
     table.add_row("what came true", known)
+    if prediction.variant is not None:
+        table.add_row("answered by variant", prediction.variant)
     console.print(table)

@@ -33,8 +33,12 @@ def run(name: str, to: str | None, *, reason: str) -> None:
         raise CommandError(f"endpoint {versions.group} serves nothing: there is nothing to undo")
     serving = registry.describe(versions.client, arn)
     challenger = versions.challenger()
-    if to is None and serving.state == "previous":
-        _finish(versions, serving)
+    if _interrupted(versions, serving, to):
+        promotion.reconcile(versions.client, versions.group, serving.arn)
+        console.print(
+            f"{named(serving)} serves: an earlier rollback to it, or promotion of it, had been "
+            "interrupted, and the registry says so now. Run it again to go back further."
+        )
         return
     bad = challenger or serving
     target = _target(versions, serving, to, test=challenger is not None)
@@ -58,6 +62,13 @@ def run(name: str, to: str | None, *, reason: str) -> None:
     seconds = time.monotonic() - started
     _say(versions, bad, target, seconds)
     _note(versions, bad, target, words, seconds)
+
+
+def _interrupted(versions: Versions, serving: ModelPackage, to: str | None) -> bool:
+    """Whether what is asked for is served already, and only the registry does not say so yet."""
+    if to is None:
+        return serving.state == "previous"
+    return versions.chosen(to).arn == serving.arn and serving.state in ("previous", "approved")
 
 
 def _target(
@@ -84,14 +95,6 @@ def _target(
             f"still. Name an approved one with --to; {named(serving)} serves on"
         )
     return target_or_none
-
-
-def _finish(versions: Versions, serving: ModelPackage) -> None:
-    promotion.reconcile(versions.client, versions.group, serving.arn)
-    console.print(
-        f"{named(serving)} serves: an earlier rollback to it, or promotion of it, had been "
-        "interrupted, and the registry says so now. Run it again to go back further."
-    )
 
 
 def _say(versions: Versions, bad: ModelPackage, target: ModelPackage, seconds: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -32,6 +33,8 @@ class ArrayReader:
     def __init__(self, spec: FeatureSpec, parser: Parser) -> None:
         self._spec = spec
         self._parser = parser
+        # Of each encoded column the raw one.
+        self._owners = [column.name for column in spec.columns for _ in range(column.width)]
         self._all_numbers = all(isinstance(column, NumberColumn) for column in spec.columns)
 
     def __call__(self, body: bytes) -> Mapping[str, Values] | NDArray[np.float32]:
@@ -57,7 +60,7 @@ class ArrayReader:
             matrix = np.ascontiguousarray(array, dtype=np.float32)
         if np.isinf(matrix).any():
             row, at = (int(index) for index in np.argwhere(np.isinf(matrix))[0])
-            name = self._spec.encoded_names[at].partition("=")[0]
+            name = self._owners[at]
             raise Refused(400, f"row {row + 1}, column {name!r}: is infinite, or too large")
         return matrix
 
@@ -75,12 +78,21 @@ class ArrayReader:
                     400, f"column {column.name!r} is of type {values.dtype}: it must hold {kind}"
                 )
             try:
-                columns[column.name] = (
-                    np.char.decode(values) if values.dtype.kind == "S" else values
-                )
-            except UnicodeDecodeError:
-                raise Refused(400, f"column {column.name!r} is not utf-8") from None
+                columns[column.name] = _texts(values) if values.dtype.kind in "SU" else values
+            except ValueError:
+                raise Refused(400, f"column {column.name!r} is not text") from None
         return columns
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Texts that are texts; NumPy would hand on code points that Python has no character for."""
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8")
+    values = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("=")))
+    points = values.view(np.uint32) if values.dtype.itemsize else np.empty(0, np.uint32)
+    if ((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
+        raise ValueError
+    return values
 
 
 def _load(body: bytes) -> NDArray[Any]:
@@ -96,15 +108,25 @@ def _load(body: bytes) -> NDArray[Any]:
             raise Refused(400, "the array's shape does not fit the length of the body")
         array = np.frombuffer(body, dtype, offset=end)
         return array.reshape(shape, order="F" if fortran else "C")
-    except (ValueError, EOFError, SyntaxError, OverflowError, TypeError, MemoryError) as error:
+    except _NOT_NPY as error:
         raise Refused(400, f"the body is not an .npy array: {type(error).__name__}") from None
+
+
+# What NumPy raises for headers that are none, its tokenizer's error among them.
+_NOT_NPY = (
+    *(ValueError, EOFError, SyntaxError, OverflowError, TypeError, MemoryError),
+    *(tokenize.TokenError, RecursionError),
+)
 
 
 @lru_cache(maxsize=64)
 def _header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether in Fortran's order, and type, as NumPy reads a header."""
     stream = io.BytesIO(data)
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(stream, max_header_size=_MAX_HEADER)
+    try:
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = read(stream, max_header_size=_MAX_HEADER)
+    except Exception as error:  # NumPy lets through whatever Python's tokenizer and parser raise
+        raise ValueError(type(error).__name__) from None
     return shape, fortran, dtype

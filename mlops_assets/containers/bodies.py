@@ -7,6 +7,7 @@ reading. What the quick ones give up on, parse.py reads again: every mistake has
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,19 @@ from numpy.typing import NDArray
 from mlops_assets.containers.arrays import ArrayReader
 from mlops_assets.containers.parse import Form, Parser, form_of
 from mlops_assets.containers.quick import GIVES_UP, QuickReader, Rows
-from mlops_assets.containers.reply import ARROW, BODIES, CSV, NPY, OTHER_PARQUET, PARQUET
+from mlops_assets.containers.reply import ARROW, BODIES, CSV, NPY, OTHER_PARQUET, PARQUET, too_many
 from mlops_assets.ml.artifact.compiled import Fill
 from mlops_assets.ml.artifact.encode import Encoder
+from mlops_assets.ml.artifact.values import Values
 
 if TYPE_CHECKING:
     from mlops_assets.containers.tables import TableReader
 
 # From here on pyarrow reads CSV quicker than the compiled encoder does, its import set aside.
 TABLE_BYTES = 8 * 1024
+
+# Cells of the encoded matrix (256 MiB): few bytes can be many rows, and one-hot columns are wide.
+MOST_CELLS = 2**26
 
 # Content-Type headers come from callers: no more than so many are remembered.
 _KEPT = 256
@@ -37,6 +42,7 @@ class Bodies:
         self._encoder = encoder
         self._parse = Parser(spec, refuses_extra=refuses_extra)
         self._quick = QuickReader(spec, self._parse, encoder.rows).read
+        self._most_rows = max(1, MOST_CELLS // spec.width)
         self._array = ArrayReader(spec, self._parse)
         self._forms: dict[str, Form] = {}
         self._table_reader: TableReader | None = None
@@ -65,23 +71,33 @@ class Bodies:
         Raises Refused or EncodingError, which name row and column, for a body that is wrong.
         """
         if quick is not None:
+            self._check(len(quick[1]))
             try:
                 return self._encoder.by_rows(*quick)
             except GIVES_UP:
                 pass
         form = self._forms.get(content_type) or self._form(content_type)
+        found = self._read(form, body)
+        encoded = isinstance(found, np.ndarray)
+        self._check(len(found if encoded else next(iter(found.values()))))
+        return found if encoded else self._encoder.encode(found)
+
+    def _read(self, form: Form, body: bytes) -> Mapping[str, Values] | NDArray[np.float32]:
         if form.kind == NPY:
-            found = self._array(body)
-            return found if isinstance(found, np.ndarray) else self._encoder.encode(found)
-        if form.kind in (ARROW, PARQUET, OTHER_PARQUET):
-            table = self._tables()
-            read = table.arrow if form.kind == ARROW else table.parquet
-            return self._encoder.encode(read(body))
+            return self._array(body)
+        if form.kind == ARROW:
+            return self._tables().arrow(body)
+        if form.kind in (PARQUET, OTHER_PARQUET):
+            return self._tables().parquet(body)
         if form.kind == CSV and len(body) > TABLE_BYTES:
             columns = self._tables().csv(body, form.header)
             if columns is not None:
-                return self._encoder.encode(columns)
-        return self._encoder.encode(self._parse(form, body))
+                return columns
+        return self._parse(form, body)
+
+    def _check(self, rows: int) -> None:
+        if rows > self._most_rows:
+            raise too_many(rows, self._most_rows)
 
     def _form(self, content_type: str) -> Form:
         form = form_of(content_type, BODIES)
@@ -95,5 +111,5 @@ class Bodies:
             with self._lock:
                 from mlops_assets.containers.tables import TableReader
 
-                self._table_reader = TableReader(self._encoder.spec, self._parse)
+                self._table_reader = TableReader(self._encoder.spec, self._parse, self._most_rows)
         return self._table_reader

@@ -25,8 +25,8 @@ from mlops_assets.containers.reply import (
     render,
     render_one,
 )
+from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import EncodingError
-from mlops_assets.ml.artifact.load import Artifact
 
 # Below this a request is answered in less time than handing it to a thread takes.
 INLINE_BYTES = 8 * 1024
@@ -62,18 +62,44 @@ class Handler(Protocol):
         """Answer several requests, each as `handle` would."""
 
 
+class Place(Protocol):
+    """Where a single row is put to be answered."""
+
+    cells: memoryview
+
+    def run(self) -> Any:
+        """The answer: a float, or for multiclass a list of them."""
+
+
+class Model(Protocol):
+    """What ArtifactHandler needs of a model; safe to use from several threads at once."""
+
+    encoder: Encoder
+
+    def one_row(self) -> Place:
+        """This thread's place for a row."""
+
+    def answer(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The answers to encoded rows."""
+
+
 class ArtifactHandler:
-    """Answers with a sealed artifact. Safe to call from several threads at once."""
+    """Answers with a model that takes encoded rows. Safe to call from several threads at once."""
 
     inline_bytes = INLINE_BYTES
 
     def __init__(
-        self, artifact: Artifact, default_accept: str = JSON, *, refuses_extra: bool = False
+        self,
+        model: Model,
+        default_accept: str = JSON,
+        *,
+        refuses_extra: bool = False,
+        batches: bool = False,
     ) -> None:
-        self.batches = artifact.batches
-        self._artifact = artifact
-        self._one_row = artifact.estimator.one_row
-        self._bodies = Bodies(artifact.encoder, refuses_extra=refuses_extra)
+        self.batches = batches
+        self._model = model
+        self._one_row = model.one_row
+        self._bodies = Bodies(model.encoder, refuses_extra=refuses_extra)
         self._default = default_accept
         self._accepted: dict[str, str] = {}
 
@@ -91,7 +117,7 @@ class ArtifactHandler:
                 else:
                     return _reply_one(place.run(), kind)
             matrix = self._bodies.matrix(content_type, body, quick)
-            return _reply(self._artifact.answer(matrix), kind)
+            return _reply(self._model.answer(matrix), kind)
         except Exception as failure:
             return _failed(failure)
 
@@ -112,7 +138,7 @@ class ArtifactHandler:
             except Exception as failure:
                 replies.append(_failed(failure))
         try:
-            answers = self._artifact.answer(np.concatenate(matrices)) if matrices else np.empty(0)
+            answers = self._model.answer(np.concatenate(matrices)) if matrices else np.empty(0)
         except Exception as failure:
             return [_failed(failure) if reply is None else reply for reply in replies]
         ends = np.cumsum([len(matrix) for matrix in matrices]).tolist()

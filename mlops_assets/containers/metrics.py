@@ -114,7 +114,8 @@ def text(snapshots: Sequence[dict[str, Any]], digest: str) -> bytes:
     lines += _single("mlops_workers", "gauge", "Serving processes.", len(snapshots))
     lines += _single("process_resident_memory_bytes", "gauge", "All workers'.", total("rss"))
     lines += _single("process_cpu_seconds_total", "counter", "All workers'.", total("cpu"))
-    lines += _single(f'mlops_model_info{{digest="{_label(digest)}"}}', "gauge", "The model.", 1)
+    if digest:
+        lines += _single(f'mlops_model_info{{digest="{_label(digest)}"}}', "gauge", "The model.", 1)
     return ("\n".join(lines) + "\n").encode()
 
 

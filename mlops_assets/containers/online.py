@@ -20,13 +20,15 @@ from mlops_assets.containers.handle import Handler, Request
 from mlops_assets.containers.http_reply import with_header
 from mlops_assets.containers.online_rows import Row, read_rows
 from mlops_assets.containers.online_store import OnlineStore, Records, Unavailable
-from mlops_assets.containers.reply import Refused, Reply, error
+from mlops_assets.containers.reply import ARROW, Refused, Reply, error, media_type, too_many
 from mlops_assets.ml.artifact import manifest
 from mlops_assets.ml.feature_record import EVENT_TIME, entity_id
 
 VARIABLE = "MLOPS_ONLINE"
 # Causes that the metrics count: answers with features that were not there, or too old to be used.
 MISSING, STALE, UNAVAILABLE = "online_missing", "online_stale", "online_unavailable"
+# Different records that one request may ask for: a hundred batches.
+MOST_RECORDS = 10_000
 # By then the server answers /ping, which is not to wait for an AWS library.
 _WARM_AFTER_SECONDS = 0.5
 
@@ -111,14 +113,10 @@ class OnlineHandler:
         """Answer a request; rows that are complete cost no read."""
         cause = ""
         try:
-            read = read_rows(content_type, body, self._settings.key)
-            if read is not None:
-                lacking = self._lacking(read.rows)
-                if lacking:
-                    cause = self._complete(read.rows, lacking)
-                if lacking or self._drop_keys(read.rows):
-                    self._drop_keys(read.rows)
-                    content_type, body = read.render(read.rows)
+            if media_type(content_type)[0] == ARROW:
+                cause, body = self._complete_table(body)
+            else:
+                cause, content_type, body = self._complete_body(content_type, body)
         except Refused as refused:
             return error(refused.status, refused.message)
         except Unavailable as unavailable:
@@ -135,14 +133,33 @@ class OnlineHandler:
         """Answer several requests, one after the other."""
         return [self.handle(*request) for request in requests]
 
-    def _lacking(self, rows: Sequence[Row]) -> dict[int, str]:
-        """{position: record identifier} of the rows that leave out a column of the store."""
-        names = self._settings.columns
-        return {
-            at: self._identifier(at, row)
-            for at, row in enumerate(rows)
-            if any(name not in row for name in names)
+    def _complete_body(self, content_type: str, body: bytes) -> tuple[str, str, bytes]:
+        read = read_rows(content_type, body, self._settings.key)
+        if read is None:
+            return "", content_type, body
+        rows, names = read.rows, self._settings.columns
+        lacking = [
+            (at, row) for at, row in enumerate(rows) if any(name not in row for name in names)
+        ]
+        cause = self._fill(lacking) if lacking else ""
+        if sum(self._drop_keys(row) for row in rows) or lacking:
+            content_type, body = read.render(rows)
+        return cause, content_type, body
+
+    def _complete_table(self, body: bytes) -> tuple[str, bytes]:
+        from mlops_assets.containers.online_tables import read_keyed
+
+        read = read_keyed(body, self._settings.key, self._settings.columns)
+        if read is None:
+            return "", body
+        rows = read.keys(MOST_RECORDS) if read.lacking else []
+        cause = self._fill(list(enumerate(rows))) if rows else ""
+        added = {
+            name: (is_number, [row[name] for row in rows])
+            for name, is_number in self._columns
+            if name in read.lacking
         }
+        return cause, read.render(added, self._dropped)
 
     def _identifier(self, at: int, row: Row) -> str:
         for name in self._settings.key:
@@ -161,18 +178,21 @@ class OnlineHandler:
                 raise Refused(400, f"row {at + 1}, key column {name!r}: {wrong}") from None
         return entity_id(values)
 
-    def _complete(self, rows: Sequence[Row], lacking: Mapping[int, str]) -> str:
-        """Put what the rows lack into them; returns the cause that the answer is counted under."""
-        records = self._store.read(lacking.values())
+    def _fill(self, lacking: Sequence[tuple[int, Row]]) -> str:
+        """Put what these rows, by position, lack into them; returns the answer's cause."""
+        identifiers = [self._identifier(at, row) for at, row in lacking]
+        if (count := len(set(identifiers))) > MOST_RECORDS:
+            raise too_many(count, MOST_RECORDS)
+        records = self._store.read(identifiers)
         stale = self._drop_stale(records)
         missing = False
-        for at, identifier in lacking.items():
+        for identifier, (_, row) in zip(identifiers, lacking, strict=True):
             record = records.get(identifier)
             missing |= record is None
             for name, is_number in self._columns:
-                if name not in rows[at]:
+                if name not in row:
                     text = record.get(name) if record else None
-                    rows[at][name] = float(text) if text is not None and is_number else text
+                    row[name] = float(text) if text is not None and is_number else text
         return STALE if stale else MISSING if missing else ""
 
     def _drop_stale(self, records: Records) -> bool:
@@ -189,10 +209,6 @@ class OnlineHandler:
             del records[identifier]
         return bool(stale)
 
-    def _drop_keys(self, rows: Sequence[Row]) -> bool:
-        """Take out the key columns that the model does not know; whether there were any."""
-        dropped = False
-        for row in rows:
-            for name in self._dropped:
-                dropped |= row.pop(name, self) is not self
-        return dropped
+    def _drop_keys(self, row: Row) -> int:
+        """Take out the key columns that the model does not know; how many there were."""
+        return len([row.pop(name) for name in self._dropped if name in row])

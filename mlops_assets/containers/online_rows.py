@@ -70,18 +70,19 @@ def _render_json(rows: list[Row]) -> tuple[str, bytes]:
 
 def _csv(text: str, key: Sequence[str]) -> Rows | None:
     """A first row that names all of the key's columns is a header."""
-    lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    names = [name.strip() for name in lines[0]] if lines else []
-    while len(names) > 1 and not lines[-1]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names = [name.strip() for name in next(reader, [])]
+    if not set(key).issubset(names) or len(set(names)) != len(names):
+        return None
+    lines = list(reader)
+    while len(names) > 1 and lines and not lines[-1]:
         lines.pop()
     if len(names) == 1:  # an empty line is a row whose value is missing
         lines = [line or [""] for line in lines]
-    if not set(key).issubset(names) or len(set(names)) != len(names):
-        return None
-    for number, line in enumerate(lines[1:], 1):
+    for number, line in enumerate(lines, 1):
         if len(line) != len(names):
             raise Refused(400, f"row {number} holds {len(line)} values instead of {len(names)}")
-    return Rows([dict(zip(names, line, strict=True)) for line in lines[1:]], _render_csv)
+    return Rows([dict(zip(names, line, strict=True)) for line in lines], _render_csv)
 
 
 def _render_csv(rows: list[Row]) -> tuple[str, bytes]:

@@ -24,7 +24,13 @@ TYPES = (JSON, CSV, JSON_LINES, NPY, ARROW)
 BODIES = (*TYPES, PARQUET, OTHER_PARQUET)
 """What a request may be written in."""
 
-_CAUSES = {400: "bad_request", 406: "not_acceptable", 415: "unsupported_type", 500: "internal"}
+_CAUSES = {
+    400: "bad_request",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "unsupported_type",
+    500: "internal",
+}
 
 
 class Reply(NamedTuple):
@@ -54,6 +60,11 @@ def error(status: int, message: str, cause: str = "") -> Reply:
     return Reply(
         status, JSON, orjson.dumps({"error": message}), 0, cause or _CAUSES.get(status, "")
     )
+
+
+def too_many(rows: int, most: int) -> Refused:
+    """The refusal of more rows than may be encoded at once."""
+    return Refused(413, f"{rows:,} rows are more than the {most:,} of one request: send fewer")
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_assets.containers.environment import ContainerError
@@ -17,6 +18,7 @@ from mlops_assets.containers.membership import Membership, announce, bind
 from mlops_assets.containers.serve_settings import ServeSettings
 
 if TYPE_CHECKING:
+    from mlops_assets.containers.handle import Handler
     from mlops_assets.containers.service import Service
 
 # How long a thread computes in Python before the event loop gets its turn. The default of 5 ms
@@ -78,13 +80,23 @@ def _service(settings: ServeSettings, member: Membership | None) -> Service:
             f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {accept!r}: offered are {list(TYPES)}"
         )
     board = member.board if member else None
-    handler = load_handler(
-        settings.model,
-        program=settings.program,
-        default_accept=accept,
-        device=settings.device,
-        extra_columns=settings.extra_columns,
-    )
+
+    def load(model: Path) -> Handler:
+        return load_handler(
+            model,
+            program=settings.program,
+            default_accept=accept,
+            device=settings.device,
+            extra_columns=settings.extra_columns,
+        )
+
+    if settings.multi_model:
+        from mlops_assets.containers.multi_model import ModelRoutes
+        from mlops_assets.containers.pool import ModelPool
+
+        pool = ModelPool(load, root=settings.models, capacity=settings.model_capacity)
+        return Service(None, settings, more=ModelRoutes(pool))
+    handler = load(settings.model)
     if online := os.environ.get("MLOPS_ONLINE"):
         from mlops_assets.containers.online import with_online_features
 

@@ -29,12 +29,14 @@ EXTRA_COLUMNS: tuple[ExtraColumns, ...] = ("ignore", "refuse")
 class ServeSettings:
     """One serving container.
 
+    `model` is the model's directory; with `multi_model`, `models` is the parent of what is loaded.
     `workers` is a number of processes. Times in seconds: `deadline` for an answer, `read_timeout`
     for a whole request to arrive, `keep_alive` for a connection without one. `queue_limit` requests
     and `queue_bytes` bytes of bodies may be held at a time by each process.
     """
 
     model: Path
+    models: Path
     host: str
     port: int
     max_body: int
@@ -50,11 +52,13 @@ class ServeSettings:
     device: Device
     extra_columns: ExtraColumns
     multi_model: bool
+    model_capacity: int
     log_level: int
 
     @classmethod
     def from_environ(cls) -> ServeSettings:
         """Read the environment. Raises ContainerError naming a variable that is wrong."""
+        paths = Paths.from_environ()
         max_body = _integer("MLOPS_MAX_BODY_BYTES", 25 * MIB)
         multi_model = _choice("SAGEMAKER_MULTI_MODEL", ("false", "true")) == "true"
         workers = _workers()
@@ -64,7 +68,8 @@ class ServeSettings:
                 " process would hold other models; leave it at 1"
             )
         return cls(
-            model=Paths.from_environ().model,
+            model=paths.model,
+            models=paths.base / "models",
             host=os.environ.get("MLOPS_BIND_HOST") or "0.0.0.0",  # noqa: S104  (a container's own)
             port=_integer("SAGEMAKER_BIND_TO_PORT", 8080),
             max_body=max_body,
@@ -80,6 +85,7 @@ class ServeSettings:
             device=_choice("MLOPS_DEVICE", DEVICES),
             extra_columns=_choice("MLOPS_EXTRA_COLUMNS", EXTRA_COLUMNS),
             multi_model=multi_model,
+            model_capacity=_integer("MLOPS_MODEL_CAPACITY", 16, least=1),
             log_level=_integer("SAGEMAKER_CONTAINER_LOG_LEVEL", 20),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
+from mlops_assets.containers.arrow_guard import refuse_compressed
+from mlops_assets.containers.parquet_footer import codecs
 from mlops_assets.containers.parse import Parser
-from mlops_assets.containers.reply import Refused
+from mlops_assets.containers.reply import Refused, too_many
 from mlops_assets.ml.artifact.spec import FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import Coded, Values, shown
 
@@ -27,14 +30,17 @@ Columns = dict[str, Values]
 _QUOTED = re.compile(rb'(?:(?<=[,\n\r])|\A)"(?:[^"]|"")*"(?=[,\r\n]|\Z)')
 _ENDS = (b"\n", b"\r")
 _EMPTY_LINES = (b"\n\n", b"\n\r", b"\r\r")
+# Snappy unpacks to some twenty times its size at most; others know no bound.
+_PARQUET_CODECS = {"SNAPPY", "UNCOMPRESSED"}
 _MISSING = ["", "nan", "NaN"]  # as in parse.py
 
 
 class TableReader:
     """Reads tables for the columns of one spec. Safe to use from several threads at once."""
 
-    def __init__(self, spec: FeatureSpec, parser: Parser) -> None:
+    def __init__(self, spec: FeatureSpec, parser: Parser, most_rows: int) -> None:
         self._parser = parser
+        self._most_rows = most_rows
         self._columns = spec.columns
         self._csv_types = {
             c.name: pa.float64()
@@ -108,48 +114,63 @@ class TableReader:
         return columns if table.num_rows else None
 
     def arrow(self, body: bytes) -> Columns:
-        """The columns of an Arrow stream. Raises Refused (400)."""
+        """The columns of an Arrow stream. Raises Refused (400, 413)."""
         try:
+            refuse_compressed(body)
             with pa.ipc.open_stream(pa.BufferReader(body)) as stream:
-                self._parser.check_header(stream.schema.names)
-                table = stream.read_all()
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise Refused(400, f"the body is not an Arrow stream: {_kind(error)}") from None
-        return self._table(table)
+                self._check_schema(stream.schema)
+                table = stream.read_all().select(list(self._csv_types))
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError, KeyError, struct.error) as error:
+            raise Refused(400, f"the body is not an Arrow stream: {_name(error)}") from None
+        return self._columns_of(table)
 
     def parquet(self, body: bytes) -> Columns:
-        """The columns of a Parquet file. Raises Refused (400)."""
+        """The columns of a Parquet file. Raises Refused (400, 413)."""
         import pyarrow.parquet as pq
 
+        words = [c.name for c in self._columns if not isinstance(c, NumberColumn)]
         try:
-            file = pq.ParquetFile(pa.BufferReader(body), arrow_extensions_enabled=False)
-            self._parser.check_header(file.schema_arrow.names)
-            table = file.read([column.name for column in self._columns], use_threads=False)
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise Refused(400, f"the body is not a Parquet file: {_kind(error)}") from None
-        return self._table(table)
-
-    def _table(self, table: pa.Table) -> Columns:
-        """The columns of a table from a stranger. Raises Refused (400) naming a column of a type
-        that cannot be meant."""
-        try:
-            table = table.select([column.name for column in self._columns])
+            # Words stay in their dictionary: written out, one of a megabyte could come a million
+            # times out of a few bytes.
+            file = pq.ParquetFile(
+                pa.BufferReader(body), read_dictionary=words, arrow_extensions_enabled=False
+            )
+            self._check_schema(file.schema_arrow)
+            self._check_size(file.metadata.num_rows)
+            if others := codecs(body) - _PARQUET_CODECS:
+                raise Refused(400, f"the Parquet file is packed by {min(others)}: use SNAPPY")
+            table = file.read(list(self._csv_types), use_threads=False)
             table.validate(full=True)
-        except pa.ArrowInvalid:
-            raise Refused(400, "the body is not sound Arrow data") from None
-        if not table.num_rows:
-            raise Refused(400, "the request holds no rows")
-        columns: Columns = {}
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise Refused(400, f"the body is not a Parquet file: {_name(error)}") from None
+        return self._columns_of(table)
+
+    def _check_schema(self, schema: pa.Schema) -> None:
+        """Refuse columns that lack, are too many, or are of a type that cannot be meant."""
+        self._parser.check_header(schema.names)
         for column in self._columns:
-            array = _whole(table[column.name])
+            kind = schema.field(column.name).type
             if isinstance(column, NumberColumn):
-                kind = array.type
-                if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or _void(kind)):
+                if not (_number(kind) or pa.types.is_null(kind)):
                     raise _wrong_type(column.name, kind, "numbers")
-                columns[column.name] = _numbers(array)
-            else:
-                columns[column.name] = _categories(column.name, array)
-        return columns
+                continue
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            if not (_text(kind) or _number(kind) or pa.types.is_null(kind)):
+                raise _wrong_type(column.name, kind, "texts")
+
+    def _check_size(self, rows: int) -> None:
+        if not rows:
+            raise Refused(400, "the request holds no rows")
+        if rows > self._most_rows:
+            raise too_many(rows, self._most_rows)
+
+    def _columns_of(self, table: pa.Table) -> Columns:
+        self._check_size(table.num_rows)
+        return {
+            column.name: _numbers(array) if isinstance(column, NumberColumn) else _categories(array)
+            for column, array in zip(self._columns, map(_whole, table.columns), strict=True)
+        }
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
@@ -167,15 +188,11 @@ def _numbers(array: pa.Array) -> NDArray[np.float64]:
     return _buffer(array, np.float64)
 
 
-def _categories(name: str, array: pa.Array) -> Values:
+def _categories(array: pa.Array) -> Values:
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and kind != array.type):
         values: list[Any] = array.to_pylist()
         return values
-    if pa.types.is_integer(kind) or _void(kind):
-        return _coded(array.cast(pa.string()).dictionary_encode())
-    if not _text(kind):
-        raise _wrong_type(name, kind, "texts")
     if kind == array.type:
         if kind not in (pa.string(), pa.large_string()):
             array = array.cast(pa.string())
@@ -198,16 +215,16 @@ def _buffer(array: pa.Array, dtype: type) -> NDArray[Any]:
     return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * size)
 
 
-def _kind(error: Exception) -> str:
+def _name(error: Exception) -> str:
     return type(error).__name__.removeprefix("Arrow")
+
+
+def _number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.string_view())
-
-
-def _void(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_null(kind))
 
 
 def _wrong_type(name: str, kind: pa.DataType, wanted: str) -> Refused:

@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--job-workers", type=int, help="training jobs that run at a time")
     parser.add_argument("--job-stop-grace", type=float, help="seconds between SIGTERM and SIGKILL")
     parser.add_argument("--invoke-limit", type=float, help="seconds that an invocation may take")
+    parser.add_argument("--capture-flush", type=float, help="seconds that captured data waits")
     return parser.parse_args()
 
 
@@ -35,6 +36,7 @@ def _config(arguments: argparse.Namespace) -> Config:
     config = Config(home, arguments.objects or lifecycle.default_objects(home), arguments.port)
     names = ("job_workers", "job_stop_grace", "invoke_limit")
     given = {name: getattr(arguments, name) for name in names}
+    given["capture_flush_s"] = arguments.capture_flush
     return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 

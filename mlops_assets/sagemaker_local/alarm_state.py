@@ -45,14 +45,21 @@ class Definition:
     missing: str
     enough: float
 
+    @property
+    def window_s(self) -> int:
+        """The seconds that an evaluation looks at."""
+        return self.period * self.periods
+
 
 @dataclass
 class Evaluation:
-    """An alarm's definition and present state, which holds at least until ``hold_until``."""
+    """An alarm's definition and present state, which holds at least until ``hold_until``; ``due``
+    is when it is to be evaluated again."""
 
     definition: Definition
     state: str
     hold_until: float = 0.0
+    due: float = 0.0
 
 
 def definition(request: Document) -> Definition:
@@ -159,7 +166,7 @@ def decide(breaching: Sequence[bool | None], needed: int, missing: str, state: s
         return INSUFFICIENT if missing == "missing" else state
     if missing == "ignore":
         return state if bad + absent >= needed else OK
-    if True in breaching:
+    if bad and bad + absent >= needed:
         oldest = max(k for k, found in enumerate(breaching) if found)
         newer = breaching[: oldest + 1]
         if False not in newer:

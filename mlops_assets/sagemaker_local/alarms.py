@@ -27,6 +27,7 @@ from mlops_assets.sagemaker_local.store import Document, Store
 KIND = "alarm"
 LIMIT = 5000
 _PAUSE = 0.25
+_WINDOW_SHARE = 1200
 _ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 _REFUSED = ("EvaluationWindow", "EvaluationCriteria", "WarmUpConfiguration", "ThresholdMetricId")
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Alarms:
 
         An alarm that is gone counts as tripped: nobody watches any more.
         """
+        self._evaluate(name)
         document = self._store.get(KIND, name)
         if document is None:
             return f"alarm {name} was deleted"
@@ -149,8 +151,10 @@ class Alarms:
 
     def _evaluate(self, name: str) -> None:
         evaluation, now = self._evaluations.get(name), time.time()
-        if evaluation is None or now < evaluation.hold_until:
+        if evaluation is None or now < max(evaluation.hold_until, evaluation.due):
             return
+        # A window of hours takes its time to add up, and its state none to change.
+        evaluation.due = now + evaluation.definition.window_s / _WINDOW_SHARE
         state, reason = evaluate(evaluation.definition, self._metrics, now, evaluation.state)
         if state != evaluation.state:
             self._transition(name, state, reason)

@@ -98,7 +98,10 @@ class Capture:
                 self._full.clear()
             batch, self._pending = self._pending, []
             if batch:
-                await self._write(batch)
+                try:
+                    await self._write(batch)
+                except Exception:  # the next batch must find a writer
+                    log.exception("captured data")
                 self._bytes -= sum(exchange.size for exchange in batch)
 
     async def _write(self, batch: Sequence[Exchange]) -> None:

@@ -15,11 +15,11 @@ from mlops_assets.sagemaker_local.listing import read_token, write_token
 from mlops_assets.sagemaker_local.metric_query import Queries, metric, statistic, wrong
 from mlops_assets.sagemaker_local.metric_store import (
     COARSE_SECONDS,
+    MAX_SERIES,
     SAGEMAKER,
     Bucket,
     Metric,
     MetricStore,
-    TooManySeries,
 )
 from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.shapes import seconds
@@ -128,10 +128,9 @@ class CloudWatch:
                 f"Timestamp of {of.name} is more than {COARSE_SECONDS // 3600} hours away: the "
                 "local CloudWatch keeps no more"
             )
-        try:
-            bucket = self._metrics.series(of).bucket(int(when))
-        except TooManySeries as error:
-            raise ApiError("LimitExceeded", str(error)) from error
+        if not self._metrics.has_room(of):
+            raise ApiError("LimitExceeded", f"{MAX_SERIES} metrics are kept already")
+        bucket = self._metrics.series(of).bucket(int(when))
         if "StatisticValues" in datum:
             known = datum["StatisticValues"]
             bucket.add_summary(

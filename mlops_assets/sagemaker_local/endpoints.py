@@ -276,7 +276,12 @@ class Endpoints:
         (side, *_) = self._traffic[name].sides
         fleet, counts = side.fleet, wanted.counts()
         before = {variant.spec.name: len(variant.replicas) for variant in fleet.variants}
-        await fleet.resize({key: max(count, before[key]) for key, count in counts.items()})
+        try:
+            await fleet.resize({key: max(count, before[key]) for key, count in counts.items()})
+        except FleetError:
+            self._store.update(KIND, name, EndpointStatus="RollingBack")
+            await fleet.resize(before)
+            raise
         fleet.reweigh(wanted)
         await fleet.resize(counts)
         self._serve(name, wanted, "InService")

@@ -66,6 +66,8 @@ class Fleet:
         logs: Logs,
         metrics: MetricStore,
         mounts: bool,
+        group: str | None = None,
+        directory: Path | None = None,
     ) -> None:
         self.spec = spec
         self._config = config
@@ -73,13 +75,15 @@ class Fleet:
         self._images = images
         self._logs = logs
         self._mounts = mounts
-        self._group = f"{ENDPOINTS}/{spec.endpoint}"
+        self._group = group or f"{ENDPOINTS}/{spec.endpoint}"
         self._generation = uuid.uuid4().hex[:12]
-        self._directory = config.home / "endpoints" / spec.endpoint / self._generation
+        folder = directory or config.home / "endpoints" / spec.endpoint
+        self._directory = folder / self._generation
 
         def variant(of: VariantSpec) -> Variant:
             return Variant(of, VariantMeter(metrics, spec.endpoint, spec.config, of.name))
 
+        self._leaving: list[Replica] = []
         self.variants = [variant(of) for of in spec.variants]
         self.shadows = [variant(of) for of in spec.shadows]
         self.capture = (
@@ -117,12 +121,13 @@ class Fleet:
                 if counts.get(variant.spec.name, 0) > len(variant.replicas)
             )
         )
-        surplus: list[Replica] = []
         for variant in self.variants:
             keep = counts.get(variant.spec.name, len(variant.replicas))
-            surplus += variant.replicas[keep:]
+            self._leaving += variant.replicas[keep:]
             del variant.replicas[keep:]
-        await self._end(surplus, self._config.replica_stop_grace)
+        leaving = [*self._leaving]
+        await self._end(leaving, self._config.replica_stop_grace)
+        self._leaving = [replica for replica in self._leaving if replica not in leaving]
 
     def reweigh(self, spec: FleetSpec) -> None:
         """Give the production variants that specification's weights."""
@@ -133,9 +138,12 @@ class Fleet:
     async def stop(self, grace: float) -> None:
         """Wait until no request is being answered (one invocation's limit), then end it all."""
         variants = [*self.variants, *self.shadows]
-        await self._end([replica for variant in variants for replica in variant.replicas], grace)
-        if self.capture is not None:
-            await self.capture.close()
+        replicas = [replica for variant in variants for replica in variant.replicas]
+        try:
+            await self._end([*replicas, *self._leaving], grace)
+        finally:  # also when the server ends while this fleet is still draining
+            if self.capture is not None:
+                await self.capture.close()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
     async def _end(self, replicas: Sequence[Replica], grace: float) -> None:

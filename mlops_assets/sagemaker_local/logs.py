@@ -21,6 +21,7 @@ from mlops_assets.sagemaker_local.store import Document
 
 TRAINING = "/aws/sagemaker/TrainingJobs"
 ENDPOINTS = "/aws/sagemaker/Endpoints"
+TRANSFORM = "/aws/sagemaker/TransformJobs"
 _MAX_EVENTS, _MAX_BYTES = 10_000, 2**20
 
 
@@ -79,7 +80,8 @@ class Logs:
 
     def describe_groups(self, request: Document) -> Document:
         prefix = request.get("logGroupNamePrefix", "")
-        folders = [self._root / TRAINING[1:], *(self._root / ENDPOINTS[1:]).glob("*")]
+        jobs = (self._root / group[1:] for group in (TRAINING, TRANSFORM))
+        folders = [*jobs, *(self._root / ENDPOINTS[1:]).glob("*")]
         names = sorted(f"/{f.relative_to(self._root).as_posix()}" for f in folders if f.is_dir())
         return {
             "logGroups": [

@@ -32,10 +32,6 @@ class Metric:
     dimensions: Dimensions
 
 
-class TooManySeries(Exception):
-    """MAX_SERIES are kept already."""
-
-
 class Bucket:
     """The values of some stretch of time."""
 
@@ -140,19 +136,20 @@ class MetricStore:
         self._parts: dict[Metric, list[Series]] = {}
 
     def series(self, metric: Metric, whole: Dimensions | None = None) -> Series:
-        """The series to add to; ``whole`` are the dimensions of a sum that it is part of.
-
-        Raises TooManySeries.
-        """
+        """The series to add to; ``whole`` are the dimensions of a sum that it is part of."""
         found = self._series.get(metric)
         if found is None:
-            if len(self._series) >= MAX_SERIES:
-                self._forget_old()
             found = self._series[metric] = Series()
             if whole is not None:
                 sum_of = Metric(metric.namespace, metric.name, whole)
                 self._parts.setdefault(sum_of, []).append(found)
         return found
+
+    def has_room(self, metric: Metric) -> bool:
+        """Whether a client may add to this metric: it exists, or there are not too many."""
+        if metric not in self._series and len(self._series) >= MAX_SERIES:
+            self._forget_old()
+        return metric in self._series or len(self._series) < MAX_SERIES
 
     def metrics(self) -> list[Metric]:
         """Everything that can be asked for."""
@@ -180,5 +177,3 @@ class MetricStore:
         kept = set(map(id, self._series.values()))
         parts = {m: [s for s in found if id(s) in kept] for m, found in self._parts.items()}
         self._parts = {metric: found for metric, found in parts.items() if found}
-        if len(self._series) >= MAX_SERIES:
-            raise TooManySeries(f"{MAX_SERIES} metrics are kept already")

@@ -7,6 +7,7 @@ not belong here: running anything (hosting.py, endpoints.py).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from mlops_assets.objects import Objects
@@ -117,6 +118,14 @@ class Models:
             tuple(self._variant(given) for given in document.get("ShadowProductionVariants", [])),
             capture if capture.get("EnableCapture") else None,
         )
+
+    def hosted(
+        self, variant: str, model: str, instances: int, environment: Mapping[str, str]
+    ) -> VariantSpec:
+        """A variant of a model that no endpoint configuration has; ``environment`` goes first."""
+        image, url, own = self._container(self.existing(MODEL, model)["Container"])
+        limit = self._config.replica_start_limit
+        return VariantSpec(variant, image, url, own | dict(environment), instances, 1.0, limit)
 
     def _variant(self, given: Document) -> VariantSpec:
         model = self.existing(MODEL, given["ModelName"])

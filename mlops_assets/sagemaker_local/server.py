@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -30,7 +31,7 @@ from mlops_assets.sagemaker_local.images import Images
 from mlops_assets.sagemaker_local.job_run import JobRun
 from mlops_assets.sagemaker_local.jobs import TrainingJobs
 from mlops_assets.sagemaker_local.log_push import LogPush
-from mlops_assets.sagemaker_local.logs import Logs
+from mlops_assets.sagemaker_local.logs import TRANSFORM, Logs
 from mlops_assets.sagemaker_local.metric_store import MetricStore
 from mlops_assets.sagemaker_local.models import Models
 from mlops_assets.sagemaker_local.packages import ModelPackages
@@ -39,6 +40,7 @@ from mlops_assets.sagemaker_local.protocol import SERVICES, Api, service_model
 from mlops_assets.sagemaker_local.runtime import Runtime
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.tags import Tags
+from mlops_assets.sagemaker_local.transforms import TransformJobs
 
 HOST = "127.0.0.1"
 log = logging.getLogger(__name__)
@@ -74,16 +76,38 @@ class Backend:
                 mounts=mounts,
             )
 
+        def new_transform_fleet(spec: FleetSpec, directory: Path) -> Fleet:
+            return Fleet(
+                spec,
+                config=config,
+                objects=objects,
+                images=images,
+                logs=logs,
+                metrics=MetricStore(),  # its requests are no endpoint's
+                mounts=mounts,
+                group=TRANSFORM,
+                directory=directory,
+            )
+
         self.jobs = TrainingJobs(config, store, images, new_run)
         packages = ModelPackages(config, store, objects)
         models = Models(config, store, objects, images, packages)
+        self.transforms = TransformJobs(config, store, objects, models, new_transform_fleet)
         self.alarms = Alarms(config, store, metrics)
         self.endpoints = Endpoints(config, store, models, self.alarms, new_fleet)
         others = config.push_logs_to
         # A client's environment may name this very server, where the lines are already.
         self.push = None if others in (None, url) else LogPush(config, others)
         self.features = FeatureStore(config, store, objects)
-        parts = (self.jobs, models, self.endpoints, packages, self.features, Tags(store))
+        parts = (
+            self.jobs,
+            models,
+            self.endpoints,
+            self.transforms,
+            packages,
+            self.features,
+            Tags(store),
+        )
         operations = {name: do for part in parts for name, do in part.operations().items()}
         watching = CloudWatch(metrics).operations() | self.alarms.operations()
         self.api = Api(
@@ -98,6 +122,7 @@ class Backend:
     def start(self) -> None:
         self.alarms.start()
         self.jobs.recover()
+        self.transforms.recover()
         self.endpoints.recover()
         self.features.start()
         if self.push is not None:
@@ -105,7 +130,10 @@ class Backend:
 
     async def stop(self) -> None:
         await asyncio.gather(
-            self.jobs.shutdown(), self.endpoints.shutdown(), self.features.shutdown()
+            self.jobs.shutdown(),
+            self.transforms.shutdown(),
+            self.endpoints.shutdown(),
+            self.features.shutdown(),
         )
         await self.alarms.shutdown()
         if self.push is not None:

@@ -14,6 +14,7 @@ LIMIT = 50
 _KINDS = frozenset(
     {
         "training-job",
+        "transform-job",
         "model",
         "endpoint-config",
         "endpoint",

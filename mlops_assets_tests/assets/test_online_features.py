@@ -130,7 +130,8 @@ def twice_as_late(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
 
 
 def metadata(result) -> dict:
-    (event,) = [
+    """Of a range there is one event a partition, all with the same metadata."""
+    *_, event = [
         event
         for event in result.get_asset_materialization_events()
         if event.asset_key.path[-1] == "online_features"

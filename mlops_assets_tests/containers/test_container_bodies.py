@@ -148,7 +148,7 @@ TWO = FeatureSpec.from_json(
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(texts(), st.booleans(), st.booleans())
 @example((ONE_NUMBER, "1\n\n3\n"), True, False)
 @example((ONE_NUMBER, "\n"), True, False)
@@ -175,7 +175,7 @@ def test_csv_by_every_reader(
         module.TABLE_BYTES = limit
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.binary(max_size=40), st.booleans())
 @example(b"\xff,1\n", True)
 @example(b'"\xc3",1', True)
@@ -191,7 +191,7 @@ def test_noise_as_csv_by_every_reader(body: bytes, table: bool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(contents(), st.booleans())
 @example((TWO, ["ab"]), False)
 @example((TWO, {"columns": ["c0", "c1"], "data": [{"c0": "a", "c1": "b"}]}), False)

@@ -47,12 +47,9 @@ def test_a_refusal_is_json_with_a_reason(
 class Broken:
     """An artifact whose model went wrong: every row is answered alike, or with an exception."""
 
-    batches = True
-
     def __init__(self, artifact: Artifact, answer: Any) -> None:
         self.encoder = artifact.encoder
-        self.estimator = self
-        self.cells = artifact.estimator.one_row().cells
+        self.cells = artifact.one_row().cells
         self._answer = answer
 
     def one_row(self) -> Broken:
@@ -72,7 +69,7 @@ class Broken:
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_nan_is_an_error_and_not_an_answer(artifact: Artifact, rows: int) -> None:
     """Guards against {"predictions": [null]} with a 200, and one that nobody counts."""
-    handler = ArtifactHandler(Broken(artifact, np.nan))  # type: ignore[arg-type]
+    handler = ArtifactHandler(Broken(artifact, np.nan))
     reply = handler.handle("application/json", "", json.dumps([ROW] * rows).encode())
     assert (reply.status, reply.cause, reply.rows) == (500, "nan", 0)
     assert json.loads(reply.body)["error"] == "row 1: the model's answer is not a finite number"
@@ -85,7 +82,7 @@ def test_a_failure_is_in_the_log_and_not_in_the_reply(
     """Guards against a traceback or a path in a reply, and against a payload in the log."""
     broken = Broken(artifact, RuntimeError("cannot open /opt/ml/secret"))
     with caplog.at_level(logging.DEBUG):
-        handler = ArtifactHandler(broken)  # type: ignore[arg-type]
+        handler = ArtifactHandler(broken)
         reply = handler.handle("application/json", "", json.dumps([ROW] * rows).encode())
     assert reply.status == 500
     assert b"secret" not in reply.body
@@ -124,7 +121,7 @@ def test_requests_answered_together_are_answered_as_alone(artifact: Artifact) ->
 
 def test_of_requests_answered_together_only_the_one_with_a_nan_fails(artifact: Artifact) -> None:
     """Guards against one caller's row spoiling everybody's answer."""
-    handler = ArtifactHandler(Broken(artifact, 0.5))  # type: ignore[arg-type]
+    handler = ArtifactHandler(Broken(artifact, 0.5))
     replies = handler.handle_many([request(ROW), request(ROW, GAP), request(ROW)])
     assert [(reply.status, reply.cause) for reply in replies] == [
         (200, ""),
@@ -136,7 +133,7 @@ def test_of_requests_answered_together_only_the_one_with_a_nan_fails(artifact: A
 
 def test_when_the_model_fails_all_that_asked_it_are_told(artifact: Artifact) -> None:
     """Guards against callers that wait for ever, and against a refusal that turns into a 500."""
-    handler = ArtifactHandler(Broken(artifact, RuntimeError("no")))  # type: ignore[arg-type]
+    handler = ArtifactHandler(Broken(artifact, RuntimeError("no")))
     replies = handler.handle_many([request(ROW), request([1]), request(ROW)])
     assert [reply.status for reply in replies] == [500, 400, 500]
 

@@ -140,7 +140,7 @@ def test_an_engine_that_raises_is_a_500(settings: ServeSettings, batches: bool, 
     async def run() -> Service:
         service = Service(engine, settings)
         callers = [connected(service) for _ in range(2)]
-        for connection, transport in callers:
+        for connection, _ in callers:
             connection.data_received(post(b"a" * size))
         while not all(transport.written for _, transport in callers):
             await asyncio.sleep(0.001)

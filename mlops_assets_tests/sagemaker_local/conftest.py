@@ -15,7 +15,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApi]:
     """One server for the tests of a module; they use names of their own."""
     with pytest.MonkeyPatch.context() as patch:
         clean_environment(patch)
-        server = LocalApi(tmp_path_factory.mktemp("local") / "sagemaker", "--job-stop-grace", "2")
+        flags = ("--job-stop-grace", "2", "--capture-flush", "0.5")
+        server = LocalApi(tmp_path_factory.mktemp("local") / "sagemaker", *flags)
         yield server
         server.end()
 

@@ -1,4 +1,4 @@
-"""Canary deployments under load: a share first, the rest if no alarm goes off, else the way back."""
+"""Canary deployments under load: a share first, then the rest, or the way back."""
 
 from __future__ import annotations
 
@@ -8,33 +8,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from mlops_assets_tests.sagemaker_local.api import LocalApi, eventually
+from mlops_assets_tests.sagemaker_local.canary import baking, canary
 from mlops_assets_tests.sagemaker_local.load import Load
 
 pytestmark = pytest.mark.integration
-
-
-def canary(percent: int, wait: int, *alarms: str) -> dict:
-    routing = {
-        "Type": "CANARY",
-        "WaitIntervalInSeconds": wait,
-        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": percent},
-    }
-    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
-    names = {"Alarms": [{"AlarmName": name} for name in alarms]}
-    return policy | ({"AutoRollbackConfiguration": names} if alarms else {})
-
-
-def baking(api: LocalApi, endpoint: str) -> dict:
-    """The pending deployment, once the new fleet is watched."""
-
-    def found():
-        pending = api.described(endpoint).get("PendingDeploymentSummary")
-        if pending is None:
-            return None
-        status = pending["ProductionVariants"][0]["VariantStatus"][0]["Status"]
-        return pending if status == "Baking" else None
-
-    return eventually(found)
 
 
 def test_a_good_canary_gets_its_share_and_then_everything(api: LocalApi):
@@ -81,6 +58,19 @@ def test_a_bad_canary_is_rolled_back_by_its_alarm(api: LocalApi):
     assert all("out of order" in text for text in began.errors)
     assert began.errors.total() <= 0.11 * began.total + 2
     assert (set(after.answers), after.errors) == ({"old"}, {})
+
+
+def test_without_its_alarm_the_same_canary_is_promoted(api: LocalApi):
+    """The negative control of the test above: it is the alarm that sends the canary back."""
+    api.model("n-old", "old")
+    api.model("n-new", "new fail=1")
+    api.deploy("promoted", "n-old")
+    with Load(api, "promoted", rate=50):
+        api.update("promoted", "n-new", canary(10, 1))
+        found = api.settled("promoted")
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "n-new")
+    with pytest.raises(ClientError, match="out of order"):
+        api.invoke("promoted")
 
 
 def test_an_alarm_that_does_not_exist_is_refused(api: LocalApi):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mlops_assets_tests.sagemaker_local.api import LocalApi
+from mlops_assets_tests.sagemaker_local.api import LocalApi, alive, eventually
 from mlops_assets_tests.sagemaker_local.load import Load, Seen
 
 pytestmark = pytest.mark.integration
@@ -70,14 +70,21 @@ def test_the_last_deployment_config_can_be_used_again(api: LocalApi):
     assert "LastDeploymentConfig" not in api.settled("again")
 
 
-def test_the_old_fleet_serves_until_the_termination_wait_is_over(api: LocalApi):
-    """A way back that is gone as soon as it is needed is none: the bake runs with both fleets."""
+def test_the_old_fleet_is_kept_until_the_termination_wait_is_over(api: LocalApi):
+    """A way back that is gone as soon as it is needed is none."""
     api.model("wait-a", "wait-a")
     api.model("wait-b", "wait-b")
     api.deploy("wait", "wait-a")
+    pid = int(api.invoke("wait", b"pid"))
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1}
-    policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 1}
-    started = time.monotonic()
+    policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 2}
     api.update("wait", "wait-b", {"BlueGreenUpdatePolicy": policy})
-    assert api.settled("wait")["EndpointConfigName"] == "wait-b"
-    assert time.monotonic() - started >= 2
+    stages = []
+    while "PendingDeploymentSummary" in (found := api.described("wait")):
+        pending = found["PendingDeploymentSummary"]["ProductionVariants"][0]
+        stages.append(pending["VariantStatus"][0]["Status"])
+        assert alive(pid)
+        time.sleep(0.05)
+    assert list(dict.fromkeys(stages)) == ["Creating", "Baking", "Deleting"]
+    assert found["EndpointConfigName"] == "wait-b"
+    eventually(lambda: not alive(pid))

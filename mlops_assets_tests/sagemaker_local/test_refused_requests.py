@@ -252,11 +252,18 @@ def variant(**changes) -> dict:
                 "DataCaptureConfig": {
                     "EnableCapture": True,
                     "InitialSamplingPercentage": 100,
-                    "DestinationS3Uri": "s3://capture",
+                    "DestinationS3Uri": "s3://capture/../up",
                     "CaptureOptions": [{"CaptureMode": "Input"}],
                 },
             },
-            "does not support data capture",
+            "DestinationS3Uri",
+        ),
+        (
+            {
+                "ProductionVariants": [variant()],
+                "ShadowProductionVariants": [variant()],
+            },
+            "more than once",
         ),
     ],
 )

@@ -78,6 +78,19 @@ def test_weights_and_counts_change_in_place_without_a_lost_request(api: LocalApi
     assert found["EndpointStatus"] == "InService"
 
 
+def test_a_change_of_counts_that_fails_changes_nothing(api: LocalApi):
+    """An endpoint must not be left half scaled: neither weights nor instances."""
+    two(api, "half", 1.0, 1.0)
+    images = api.home / "images.json"
+    before = images.read_text()
+    images.write_text('{"plain": {"serve": ["false"]}}')
+    found = scale(api, "half", red={"DesiredInstanceCount": 2, "DesiredWeight": 9.0})
+    images.write_text(before)
+    assert found["EndpointStatus"] == "InService"
+    assert "did not pass the ping health check" in found["FailureReason"]
+    assert shown(api, "half") == {"red": (1.0, 1), "blue": (1.0, 1)}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

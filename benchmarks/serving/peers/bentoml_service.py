@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Flights:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL"])

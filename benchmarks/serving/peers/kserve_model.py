@@ -23,5 +23,7 @@ class Flights(kserve.Model):
 
 
 if __name__ == "__main__":
-    server = kserve.ModelServer(http_port=int(sys.argv[1]), enable_grpc=False, workers=1)
+    server = kserve.ModelServer(
+        http_port=int(sys.argv[1]), enable_grpc=False, workers=1, enable_latency_logging=False
+    )
     server.start([Flights()])

@@ -27,5 +27,9 @@ class Flights(litserve.LitAPI):
 if __name__ == "__main__":
     server = litserve.LitServer(Flights(), accelerator="cpu", workers_per_device=1)
     server.run(
-        host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, num_api_servers=1
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        generate_client_file=False,
+        num_api_servers=1,
+        log_level="warning",
     )

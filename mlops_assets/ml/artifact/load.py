@@ -72,8 +72,7 @@ class Artifact:
         self.spec = spec
         self.encoder = Encoder(spec)
         self.estimator = estimator
-        # Whether requests that wait together are best answered by one run of the model.
-        self.batches = estimator.gains_from_batches
+        self.one_row = estimator.one_row
         self._golden = golden
         self._directory = directory
         self._native: NativeModel | None = None
@@ -114,6 +113,17 @@ class Artifact:
         spec does not allow.
         """
         return self.estimator(self.encoder.encode(columns))
+
+    def gains_from_batches(self) -> bool:
+        """Whether rows are cheapest together, and answered together as they are alone: a graph may
+        mix rows (a softmax over the wrong axis does), and callers' rows must never meet in one."""
+        if not self.estimator.gains_from_batches:
+            return False
+        matrix = self.encoder.encode(self._golden.columns)
+        alone = np.concatenate(
+            [self.estimator(matrix[row : row + 1]) for row in range(len(matrix))]
+        )
+        return not differs(self.estimator(matrix), alone, self._golden.scale).any()
 
     def check_golden(self) -> None:
         """Answer the golden rows; raise ArtifactError if any answer is not the recorded one."""

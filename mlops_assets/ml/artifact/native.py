@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact import manifest as files
+from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.artifact.estimator import Answers, shaped
 from mlops_assets.ml.artifact.spec import FeatureSpec
@@ -109,6 +110,44 @@ class NativeModel:
             # The first line says what; the others hold paths of whoever built the library.
             reason = said.splitlines()[0].rpartition(": ")[2][:200] if said else "unknown"
             raise ArtifactError(f"{files.NATIVE}: XGBoost says: {reason}")
+
+
+class NativeOneRow:
+    """A row's cells and its answer, like the Estimator's; a batch of one to XGBoost."""
+
+    def __init__(self, model: NativeModel, width: int) -> None:
+        self._matrix = np.zeros((1, width), dtype=np.float32)
+        self._model = model
+        self.cells = memoryview(self._matrix).cast("B").cast("f")
+
+    def run(self) -> Any:
+        """The answer to what `cells` hold: a float, or for multiclass a list of them."""
+        return self._model(self._matrix)[0].tolist()
+
+
+class UnsealedModel:
+    """features.json beside an XGBoost model that nobody sealed: no digest, no golden rows.
+
+    For models trained elsewhere, whose owner says that the two belong together. Raises
+    ArtifactError when one of them is missing or not what its name says.
+    """
+
+    NAMES = (files.NATIVE, "xgboost-model", "model.json")
+
+    def __init__(self, directory: Path) -> None:
+        found = [directory / name for name in self.NAMES if (directory / name).is_file()]
+        if not found or not (directory / files.FEATURES).is_file():
+            raise ArtifactError(
+                f"the model directory must hold {files.FEATURES} and one of {list(self.NAMES)}"
+            )
+        self.spec = FeatureSpec.from_json((directory / files.FEATURES).read_bytes())
+        self.encoder = Encoder(self.spec)
+        self.answer = NativeModel(found[0].read_bytes(), self.spec)
+        self.answer(np.zeros((1, self.spec.width), dtype=np.float32))  # its shape fits the kind
+
+    def one_row(self) -> NativeOneRow:
+        """A place for a row."""
+        return NativeOneRow(self.answer, self.spec.width)
 
 
 @cache

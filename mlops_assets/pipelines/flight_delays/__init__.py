@@ -10,6 +10,8 @@ from pathlib import Path
 from mlops_assets.ml.splitting import Expanding
 from mlops_assets.partitions import Partitions
 from mlops_assets.pipeline import (
+    Bounds,
+    Canary,
     Endpoint,
     Evaluation,
     Gate,
@@ -71,7 +73,11 @@ pipeline = MLPipeline(
         slices=("origin", "carrier"),
     ),
     approval="auto",
-    endpoint=Endpoint(instance_type="ml.m5.large"),
+    endpoint=Endpoint(
+        instance_type="ml.m5.large",
+        rollout=Canary(share=0.1, bake_s=10),
+        bounds=Bounds(disagreement=0.1),
+    ),
     monitors=Monitors(quarantine_share=0.01, rows=(20_000, 35_000), label_share=(0.10, 0.40)),
     personal=("tailnum",),
 )

@@ -31,6 +31,7 @@ class EndpointSpec:
         output_uri: where the answers of an asynchronous endpoint go.
         online: ``{"group", "key", "columns", "max_age_s"}`` of features that the container reads
             itself.
+        environment: of the container, beside that.
     """
 
     name: str
@@ -39,6 +40,7 @@ class EndpointSpec:
     capture_uri: str | None = None
     output_uri: str | None = None
     online: Mapping[str, Any] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     placement: Placement = field(default_factory=Placement)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,9 +59,12 @@ class EndpointSpec:
     def model(self) -> dict[str, Any]:
         """``CreateModel``'s parameters for the package."""
         container: dict[str, Any] = {"ModelPackageName": self.package_arn}
+        environment = dict(self.environment)
         if self.online:
             value = json.dumps(self.online, sort_keys=True, separators=(",", ":"))
-            container["Environment"] = {"MLOPS_ONLINE": value}
+            environment["MLOPS_ONLINE"] = value
+        if environment:
+            container["Environment"] = environment
             # It calls the feature store, which an isolated container cannot.
             connected = replace(self.placement, network_isolation=False)
             return model_request(self.name, container, connected)
@@ -91,8 +96,10 @@ def config_request(
     instance = None if spec.declared.serverless else spec.declared.instance_type
     if instance and (key := spec.placement.volume_key(instance)):
         request["KmsKeyId"] = key
-    if spec.declared.capture_share > 0:
-        request["DataCaptureConfig"] = _capture(spec)
+    # What a shadow answers is seen in the capture alone, so all of it is kept meanwhile.
+    captured = 1.0 if shadow is not None and spec.capture_uri else spec.declared.capture_share
+    if captured > 0:
+        request["DataCaptureConfig"] = _capture(spec, captured)
     if spec.declared.asynchronous:
         request["AsyncInferenceConfig"] = _asynchronous(spec)
     name = name_of(slugify(spec.name), request_digest(request, without=()))
@@ -129,11 +136,11 @@ def _asynchronous(spec: EndpointSpec) -> dict[str, Any]:
     }
 
 
-def _capture(spec: EndpointSpec) -> dict[str, Any]:
+def _capture(spec: EndpointSpec, share: float) -> dict[str, Any]:
     capture: dict[str, Any] = {
         "EnableCapture": True,
         # SageMaker samples in whole percents; a declared share is never rounded down to nothing.
-        "InitialSamplingPercentage": max(1, round(100 * spec.declared.capture_share)),
+        "InitialSamplingPercentage": max(1, round(100 * share)),
         "DestinationS3Uri": spec.capture_uri,
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {

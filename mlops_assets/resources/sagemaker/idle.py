@@ -59,7 +59,7 @@ def look(
     now = now or dt.datetime.now(dt.UTC)
     variants = [variant["VariantName"] for variant in found["ProductionVariants"]]
     since = now - dt.timedelta(seconds=idle_after_s + 120)
-    last = last_invocation(cloudwatch, endpoint, variants, since)
+    last = last_invocation(cloudwatch, endpoint, variants, since, now)
     changed = found["LastModifiedTime"]
     return judge(endpoint, last=last, changed=changed, now=now, idle_after_s=idle_after_s)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,8 @@ class Prober:
     ) -> None:
         self._asker = _Asker(runtime, endpoint, variant)
         self._rows = rows
+        # An id for each probe, by which what was captured of it is found again.
+        self._prefix = f"probe-{uuid.uuid4().hex[:12]}"
         self._per_second = per_second
         self._at_most = at_most
         self._sent = 0
@@ -105,17 +108,15 @@ class Prober:
         return self._asker.problem
 
     def tick(self) -> int:
-        """Send what the rate allows since the last call; how many of those were answered wrongly.
-
-        None in all is sent where a model knows no row to be asked.
-        """
+        """Send what the rate allows since the last call; how many were answered wrongly."""
         now = time.monotonic()
         allowed = min(self._at_most, int((now - self._last) * self._per_second))
         if not self._rows or allowed < 1:
             return 0
         self._last = now
         for _ in range(allowed):
-            self._asker.send([self._rows[self._sent % len(self._rows)]])
+            row = self._rows[self._sent % len(self._rows)]
+            self._asker.send([row], inference_id=f"{self._prefix}-{self._sent}")
             self._sent += 1
         new, self._counted = self._asker.wrong - self._counted, self._asker.wrong
         return new
@@ -134,12 +135,17 @@ class _Asker:
         self.problem = ""
         self.latencies_ms: list[float] = []
 
-    def send(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def send(
+        self, rows: Sequence[Mapping[str, Any]], *, inference_id: str | None = None
+    ) -> list[Any]:
         """One request; NaN for each row where it is not answered right."""
         self.asked += 1
+        target = dict(self._target)
+        if inference_id is not None:
+            target["InferenceId"] = inference_id
         started = time.perf_counter()
         try:
-            answers = _predictions(self._runtime, self._target, rows)
+            answers = _predictions(self._runtime, target, rows)
         except WrongAnswer as error:
             self.wrong += 1
             self.problem = self.problem or str(error)

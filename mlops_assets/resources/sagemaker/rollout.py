@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from mlops_assets.resources.sagemaker import alarms, rollout_verdict
+from mlops_assets.resources.sagemaker import alarms, captured, rollout_verdict
 from mlops_assets.resources.sagemaker.deployment_request import longest_s
 from mlops_assets.resources.sagemaker.endpoint_spec import LIVE, SHADOW, EndpointSpec
 from mlops_assets.resources.sagemaker.endpoints import (
@@ -26,58 +25,20 @@ from mlops_assets.resources.sagemaker.endpoints import (
     require_approved,
     serving_now,
 )
-from mlops_assets.resources.sagemaker.probe import Asked, Prober, ask
+from mlops_assets.resources.sagemaker.probe import Asked, ask
+from mlops_assets.resources.sagemaker.rollout_outcome import HeldOut, Outcome, RolloutFailed
 from mlops_assets.resources.sagemaker.rollout_plan import Change, Plan, make_plan
-from mlops_assets.resources.sagemaker.rollout_verdict import Expected, Line, Verdict
+from mlops_assets.resources.sagemaker.rollout_verdict import Line, Verdict
+from mlops_assets.resources.sagemaker.rollout_watch import OnStep, Watcher
 from mlops_assets.resources.sagemaker.scaling import ensure_scaling
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.traffic import counted
 
-OnStep = Callable[[str], None]
+if TYPE_CHECKING:
+    from mlops_assets.objects import Objects
+
 _LATENCY_ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Rows that the challenger is asked, and what it promised on them.
-
-    Args:
-        rows: as an endpoint takes them; ``expected.truth`` has their labels.
-        scale, unit: how disagreement is measured: probabilities, or standard deviations.
-    """
-
-    rows: Sequence[Mapping[str, Any]]
-    expected: Expected
-    scale: float = 1.0
-    unit: str = "in probability"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a rollout ended.
-
-    Args:
-        before, after: the held-out rows as the champion and as the challenger answered them.
-        previous_config: what served before, and serves again where the rollout failed.
-        steps: (seconds since the start, what happened).
-        seconds: from the first question to the last.
-    """
-
-    plan: Plan
-    verdict: Verdict
-    before: Asked | None
-    after: Asked | None
-    previous_config: str | None
-    steps: tuple[tuple[float, str], ...]
-    seconds: float
-
-
-class RolloutFailed(DeploymentFailed):
-    """The challenger was not promoted, or was taken back; ``outcome`` says why."""
-
-    def __init__(self, message: str, serving: str | None, outcome: Outcome) -> None:
-        super().__init__(message, serving)
-        self.outcome = outcome
+_CAPTURED_WITHIN_S = 30
 
 
 def roll_out(
@@ -88,6 +49,7 @@ def roll_out(
     on_step: OnStep = lambda _: None,
     on_plan: Callable[[Plan], None] = lambda _: None,
     previous_config: str | None = None,
+    objects: Objects | None = None,
     poll_s: float = 1.0,
 ) -> Outcome:
     """Bring a package to its endpoint by the declared policy, and see that it is right there.
@@ -98,13 +60,15 @@ def roll_out(
         on_step: told each step as it happens.
         on_plan: told the plan before anything is changed.
         previous_config: what served before a rollout that was interrupted after its last change.
+        objects: where captures are read, so that a shadow's answers can be compared.
 
     Raises:
         NotApproved: nothing was touched.
         RolloutFailed: the champion serves, or serves again; with the verdict.
         DeploymentFailed: the endpoint is in no state to be judged; the message says which.
     """
-    return _Rollout(sagemaker, spec, held_out, on_step, poll_s).run(on_plan, previous_config)
+    rollout = _Rollout(sagemaker, spec, held_out, on_step, objects, poll_s)
+    return rollout.run(on_plan, previous_config)
 
 
 class _Rollout:
@@ -114,9 +78,11 @@ class _Rollout:
         spec: EndpointSpec,
         held_out: HeldOut,
         on_step: OnStep,
+        objects: Objects | None,
         poll_s: float,
     ) -> None:
         self._sagemaker = sagemaker
+        self._objects = objects
         self._client = sagemaker.client()
         self._spec = spec
         self._held_out = held_out
@@ -158,7 +124,7 @@ class _Rollout:
     def _carry_out(self, plan: Plan, change: Change) -> None:
         """One change, watched by alarms and probes; what failed has been taken back."""
         watched = change.action == "UpdateEndpoint"
-        watcher = _Watcher(self._sagemaker, self._spec.name, change, self._held_out, self._say)
+        watcher = Watcher(self._sagemaker, self._spec.name, change, self._held_out, self._say)
         if change.action:
             self._say(f"{change.action} {change.config_name}")
         if watched or change.watch_s:
@@ -178,7 +144,7 @@ class _Rollout:
         if change.watch_s:
             self._in_shadow(plan, change, watcher)
 
-    def _in_shadow(self, plan: Plan, change: Change, watcher: _Watcher) -> None:
+    def _in_shadow(self, plan: Plan, change: Change, watcher: Watcher) -> None:
         """Watch a shadow for its time; SageMaker's guardrails do not know shadows."""
         until = time.monotonic() + change.watch_s
         while (left := until - time.monotonic()) > 0:
@@ -187,14 +153,29 @@ class _Rollout:
                 lines = rollout_verdict.alarm_lines(found)
                 raise self._take_back(plan, Verdict(lines), None)
             time.sleep(min(self._poll_s, left))
-        traffic = self._traffic(change)
-        line = rollout_verdict.errors(self._spec.declared.bounds, traffic, None)
-        self._say(f"in the shadow: {line.figure}")
-        if line.status == "failed":
-            raise self._take_back(plan, Verdict((line,)), None)
+        bounds = self._spec.declared.bounds
+        lines = (rollout_verdict.errors(bounds, self._traffic(change), None), self._shadow_apart())
+        for line in lines:
+            self._say(f"in the shadow, {line.name}: {line.figure}")
+        if not Verdict(lines).passed:
+            raise self._take_back(plan, Verdict(lines), None)
+
+    def _shadow_apart(self) -> Line:
+        """How far the shadow's captured answers are from the champion's to the same probes."""
+        bounds, held_out = self._spec.declared.bounds, self._held_out
+        uri, value, rows = self._spec.capture_uri, float("nan"), 0
+        until = time.monotonic() + _CAPTURED_WITHIN_S
+        while uri and self._objects is not None and not rows and time.monotonic() < until:
+            time.sleep(self._poll_s)  # captures are written some time after their requests
+            one, other = (
+                captured.answers(self._objects, uri, self._spec.name, variant, self._since)
+                for variant in (LIVE, SHADOW)
+            )
+            value, rows = captured.difference(one, other)
+        return rollout_verdict.apart(bounds, value, rows, held_out.scale, held_out.unit)
 
     def _failed(
-        self, plan: Plan, change: Change, error: DeploymentFailed, watcher: _Watcher
+        self, plan: Plan, change: Change, error: DeploymentFailed, watcher: Watcher
     ) -> DeploymentFailed:
         """An update that did not get there: which alarm tripped, and what serves."""
         found = self._tripped(change)
@@ -273,57 +254,6 @@ class _Rollout:
         seconds = time.monotonic() - self._started
         steps = tuple(self._steps)
         return Outcome(plan, verdict, self._before, after, self._back, steps, seconds)
-
-
-class _Watcher:
-    """Sees to a change under way: tells its stages, sends probes, reports wrong answers."""
-
-    def __init__(
-        self,
-        sagemaker: SageMakerResource,
-        endpoint: str,
-        change: Change,
-        held_out: HeldOut,
-        say: OnStep,
-    ) -> None:
-        self._sagemaker = sagemaker
-        self._endpoint = endpoint
-        self._change = change
-        self._prober = Prober(sagemaker.runtime(), endpoint, held_out.rows)
-        self._say = say
-        self._stage = ""
-
-    @property
-    def problem(self) -> str:
-        return self._prober.problem
-
-    def poll(self, found: Mapping[str, Any]) -> None:
-        stage = _stage(found)
-        if stage != self._stage:
-            self._stage = stage
-            self._say(stage)
-        self.probe()
-
-    def probe(self) -> None:
-        """The champion answered these rows before: a wrong answer now is the challenger's."""
-        wrong = self._prober.tick()
-        if wrong and self._change.judged != SHADOW:
-            request = alarms.wrong_answers_request(
-                self._endpoint, self._change.config_name, self._change.judged, wrong
-            )
-            self._sagemaker.cloudwatch().put_metric_data(**request)
-            self._say(f"{wrong} probes were answered wrongly: {self._prober.problem}")
-
-
-def _stage(found: Mapping[str, Any]) -> str:
-    """What an endpoint is doing, in words."""
-    pending = found.get("PendingDeploymentSummary") or {}
-    parts = [
-        f"{status['Status']}"
-        for variant in pending.get("ProductionVariants", [])
-        for status in variant.get("VariantStatus", [])
-    ]
-    return ": ".join([found["EndpointStatus"], *parts[:1]])
 
 
 def _names(config: Mapping[str, Any] | None) -> list[str]:

@@ -122,19 +122,25 @@ def agreement(
     Args:
         scale: what one ``unit`` is worth in the model's own unit.
     """
-    limit = bounds.disagreement
-    bound = f"≤ {limit:g} {unit}" if limit is not None else "only reported"
     if before is None or after is None or before.answers.shape != after.answers.shape:
         # Nothing served before, or it answers in another form: nothing to agree with.
-        return Line("agreement", "no champion's answers to compare with", bound, "unknown")
+        return apart(bounds, float("nan"), 0, scale, unit)
     difference = np.abs(after.answers - before.answers)
-    if not np.isfinite(difference).any():
+    both = int(np.isfinite(difference).sum())
+    value = float(np.nanmean(difference)) if both else float("nan")
+    return apart(bounds, value, both, scale, unit)
+
+
+def apart(bounds: Bounds, difference: float, rows: int, scale: float, unit: str) -> Line:
+    """The line of a mean absolute difference over so many rows."""
+    limit = bounds.disagreement
+    bound = f"≤ {limit:g} {unit}" if limit is not None else "only reported"
+    if not rows:
         return Line("agreement", "no row was answered by both", bound, "unknown")
-    value = float(np.nanmean(difference)) / scale
-    figure = f"{value:.4f} {unit} on {len(difference):,} rows"
-    return Line(
-        "agreement", figure, bound, "passed" if limit is None or value <= limit else "failed"
-    )
+    value = difference / scale
+    passed = limit is None or value <= limit
+    figure = f"{value:.4f} {unit} on {rows:,} rows"
+    return Line("agreement", figure, bound, "passed" if passed else "failed")
 
 
 def quality(expected: Expected, after: Asked | None) -> Line:

@@ -21,7 +21,8 @@ def counted(
     cloudwatch: Any, endpoint: str, config_name: str, variant: str, since: dt.datetime
 ) -> Traffic | None:
     """What a configuration's variant was asked and answered since; None before any figure is in."""
-    sums = _sums(cloudwatch, dimensions(endpoint, config_name, variant), since, _COUNTS)
+    where = dimensions(endpoint, config_name, variant)
+    sums = _sums(cloudwatch, where, since, dt.datetime.now(dt.UTC), _COUNTS)
     requests, client, server = (sums[name] for name in _COUNTS)
     if not requests:
         return None
@@ -29,7 +30,11 @@ def counted(
 
 
 def last_invocation(
-    cloudwatch: Any, endpoint: str, variants: Sequence[str], since: dt.datetime
+    cloudwatch: Any,
+    endpoint: str,
+    variants: Sequence[str],
+    since: dt.datetime,
+    until: dt.datetime,
 ) -> dt.datetime | None:
     """The start of the last minute with an invocation of any variant; None where there is none."""
     times = []
@@ -38,15 +43,19 @@ def last_invocation(
             {"Name": "EndpointName", "Value": endpoint},
             {"Name": "VariantName", "Value": variant},
         ]
-        found = _sums(cloudwatch, where, since, ("Invocations",))["Invocations"]
+        found = _sums(cloudwatch, where, since, until, ("Invocations",))["Invocations"]
         times += [time for time, count in found.items() if count]
     return max(times, default=None)
 
 
 def _sums(
-    cloudwatch: Any, where: list[dict[str, str]], since: dt.datetime, metrics: Sequence[str]
+    cloudwatch: Any,
+    where: list[dict[str, str]],
+    since: dt.datetime,
+    until: dt.datetime,
+    metrics: Sequence[str],
 ) -> dict[str, dict[dt.datetime, int]]:
-    """{metric: {start of a minute: sum}} from ``since`` until now."""
+    """{metric: {start of a minute: sum}} of the minutes of ``since`` to ``until``."""
     queries = [
         {
             "Id": f"m{place}",
@@ -60,7 +69,7 @@ def _sums(
     ]
     start = since.replace(second=0, microsecond=0)
     # The minute under way counts: an end within it would leave it out.
-    end = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
+    end = until.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
     found: dict[str, dict[dt.datetime, int]] = {metric: {} for metric in metrics}
     token: dict[str, str] = {}
     while True:

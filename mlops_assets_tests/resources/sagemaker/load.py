@@ -2,8 +2,9 @@
 
 Says "started" once the first request was answered; at a line on standard input it stops and prints
 counts as JSON: ``good``, ``own`` (errors and NaN that a challenger itself answered), ``lost`` (what
-nobody's model answered: a swap's fault), with the first of those in words, ``seconds`` and
-``p99_ms``. Requests go out by the clock, whether or not earlier ones were answered.
+nobody's model answered: a swap's fault), with the first of those in words, ``refused`` (the API
+said that it is overloaded), ``seconds`` and ``p99_ms``. Requests go out by the clock, whether or
+not earlier ones were answered.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import json
 import sys
 import time
 
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BODY = json.dumps({"instances": [{"x": 1.0}]}).encode()
 
 
@@ -24,7 +26,7 @@ class Caller:
             f"content-type: application/json\r\naccept: application/json\r\n"
             f"content-length: {len(BODY)}\r\n\r\n"
         ).encode() + BODY
-        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: list[tuple[float, Connection]] = []
         self.counts: collections.Counter[str] = collections.Counter()
         self.lost: list[str] = []
         self.milliseconds: list[float] = []
@@ -33,13 +35,9 @@ class Caller:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(30):
-                pair = (
-                    self.idle.pop()
-                    if self.idle
-                    else await asyncio.open_connection(self.host, self.port)
-                )
+                pair = self.kept() or await asyncio.open_connection(self.host, self.port)
                 status, body = await self.exchange(*pair)
-            self.idle.append(pair)
+            self.idle.append((time.monotonic(), pair))
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             status, body = 0, repr(error)
         kind = self.judge(status, body)
@@ -47,6 +45,15 @@ class Caller:
         self.milliseconds.append(1000 * (time.perf_counter() - started))
         if kind == "lost" and len(self.lost) < 10:
             self.lost.append(f"{status} {body[:300]}")
+
+    def kept(self) -> Connection | None:
+        """A connection that was used a moment ago; a server may have closed older ones."""
+        while self.idle:
+            used, pair = self.idle.pop()
+            if time.monotonic() - used < 20:
+                return pair
+            pair[1].close()
+        return None
 
     async def exchange(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -60,6 +67,8 @@ class Caller:
     def judge(status: int, body: str) -> str:
         if status == 200:
             return "own" if "NaN" in body else "good"
+        if status == 503 and "requests are in flight" in body:
+            return "refused"
         return "own" if status == 424 and "challenger " in body else "lost"
 
 
@@ -85,6 +94,7 @@ async def main(url: str, endpoint: str, per_second: int) -> None:
         "good": caller.counts["good"],
         "own": caller.counts["own"],
         "lost": caller.counts["lost"],
+        "refused": caller.counts["refused"],
         "first lost": caller.lost,
         "seconds": seconds,
         "p99_ms": ordered[int(0.99 * (len(ordered) - 1))],

@@ -10,7 +10,7 @@ MODEL = json.loads(
     (Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model/behaviour.json").read_text()
 )
 NAME, BEHAVIOUR, ANSWER = MODEL["name"], MODEL["behaviour"], MODEL["answer"]
-SLOW_S = {"slow": 0.6, "steady": 0.04}.get(BEHAVIOUR, 0.0)
+SLOW_S = {"slow": 1.2, "steady": 0.04}.get(BEHAVIOUR, 0.0)
 REASONS = {200: "OK", 400: "Bad Request", 500: "Internal Server Error"}
 
 

@@ -23,7 +23,7 @@ from mlops_assets_tests.resources.sagemaker.rollout_lab import BAD, package, row
 
 pytestmark = pytest.mark.integration
 
-BOUNDS = Bounds(p99_ms=400, slowdown=1000, disagreement=0.2)
+BOUNDS = Bounds(p99_ms=800, slowdown=1000, disagreement=0.2)
 CANARY = Endpoint(rollout=Canary(share=0.5, bake_s=3), bounds=BOUNDS)
 
 
@@ -151,6 +151,34 @@ def test_each_policy_promotes_the_good_and_refuses_what_breaks(lab: Lab, rollout
     with pytest.raises(RolloutFailed):
         deploy(lab, name, package(lab, name, f"{name}-3", "error"), declared)
     assert serving_package(lab.sagemaker.client(), name) == arn
+
+
+def test_a_shadow_s_answers_are_compared_and_never_returned(lab: Lab) -> None:
+    """Guards against a shadow whose answers nobody looks at before it takes over."""
+    declared = Endpoint(rollout=Shadow(share=1.0, bake_s=2), bounds=BOUNDS)
+    capture = {"capture_uri": "s3://lake/captures"}
+    name, told = "in-shadow", []
+
+    def bring(n: int, answer: float) -> Outcome:
+        arn = package(lab, name, f"{name}-{n}", answer=answer)
+        wanted = spec(name, arn, declared, **capture)
+        return roll_out(
+            lab.sagemaker,
+            wanted,
+            rows(),
+            objects=lab.objects(),
+            on_step=told.append,
+            poll_s=0.2,
+        )
+
+    bring(1, 0.5)
+    bring(2, 0.6)
+    assert any("in the shadow, agreement: 0.1000" in line for line in told)
+    with pytest.raises(RolloutFailed, match=r"again: agreement: 0\.3000") as caught:
+        bring(3, 0.9)
+    serving = lab.sagemaker.client().describe_endpoint(EndpointName=name)
+    assert serving["EndpointConfigName"] == caught.value.serving
+    assert not serving.get("ShadowProductionVariants")
 
 
 def test_an_ab_test_keeps_the_champion_and_ends_by_a_decision(lab: Lab) -> None:

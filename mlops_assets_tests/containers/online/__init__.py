@@ -1,0 +1,1 @@
+"""The serving process with features from the online store."""
