@@ -45,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="print the peers' names and end")
     parser.add_argument("--quick", action="store_true", help="one round, .4 s each: a trial")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=15, help="begin no round that ends later")
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--rows", type=int, default=4_000, help="distinct single rows")
     parser.add_argument("--rates", default="20,500,5000", help="open loop, requests/s")
@@ -75,7 +76,8 @@ def run(options: argparse.Namespace, peers: list[Peer]) -> tuple[Results, dict[s
     plan = Plan(options.seconds, options.rows, 8, rates, frozenset(every[:1]))
     rounds: dict[str, list] = {peer.name: [] for peer in peers}
     floors = [floor(case, options.seconds, options.rows)]
-    for number in range(options.rounds):
+    begun, done = time.monotonic(), 0
+    while done < options.rounds:
         for peer in peers:
             if peer.name in absent:
                 continue
@@ -88,25 +90,30 @@ def run(options: argparse.Namespace, peers: list[Peer]) -> tuple[Results, dict[s
                 continue
             rounds[peer.name].append(figures)
             print(
-                f"round {number + 1} {peer.name:<20} {figures['sixteen_rate']:>9,.0f}/s"
+                f"round {done + 1} {peer.name:<20} {figures['sixteen_rate']:>9,.0f}/s"
                 f" {figures['one_p50_s'] * 1e3:8.3f} ms"
                 f" {figures['batch_csv_rows']:>9,.0f} rows/s"
                 f"   ({time.perf_counter() - began:.0f} s)",
                 flush=True,
             )
         floors.append(floor(case, options.seconds / 3, options.rows))
+        done += 1
+        if (time.monotonic() - begun) / done * (done + 1) > options.minutes * 60:
+            break
     medians = {name: median(found) for name, found in rounds.items() if name not in absent}
     busiest = max((f["sixteen_generator"] for f in medians.values()), default=0.0)
-    about = _about(options, case) | {"load generator": f"at most {busiest:.0%} of its core used"}
+    about = _about(options, case, done) | {
+        "load generator": f"at most {busiest:.0%} of its core used"
+    }
     same = {} if options.quick else equality(case)
     return Results(peers, medians, absent, median(floors), same, about), rounds | {"floor": floors}
 
 
-def _about(options: argparse.Namespace, case: Case) -> dict[str, str]:
+def _about(options: argparse.Namespace, case: Case, rounds: int) -> dict[str, str]:
     return {
         "model": f"flight_delays, {options.trees} trees, {len(case.names)} columns, encoded to"
         f" {case.encoded.shape[1]}; {options.rows:,} distinct rows",
-        "rounds": f"{options.rounds} of {options.seconds} s a measurement, medians",
+        "rounds": f"{rounds} of {options.seconds} s a measurement, medians",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.2f}"
         f" after 1 min; Python {platform.python_version()}",
     }

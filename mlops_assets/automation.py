@@ -138,7 +138,7 @@ def approval_request(package: ModelPackage) -> dg.RunRequest:
         partition_key=package.lineage["as_of"],
         tags={
             "reason": "approved",
-            "mlops/package": package.arn,
+            promotion.PACKAGE_TAG: package.arn,
             "mlops/decision": package.decision[:200] or "approved in the registry",
         },
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops_assets.definitions import build_resources
 from mlops_assets.settings import Settings, SettingsError
 
 AWS = {
@@ -71,3 +72,14 @@ def test_settings_are_frozen():
     settings = Settings.load()
     with pytest.raises(ValueError, match="frozen"):
         settings.home = Path("/elsewhere")  # type: ignore[misc]
+
+
+def test_signing_is_off_until_a_key_is_named(monkeypatch, tmp_path):
+    """No disk is touched: a key that is not there is an error where something is signed."""
+    assert (Settings.load().signing_key, Settings.load().verify_key) == ("", "")
+    monkeypatch.setenv("MLOPS_SIGNING_KEY", "/run/secrets/sign.pem")
+    monkeypatch.setenv("MLOPS_VERIFY_KEY", "arn:aws:kms:eu-west-1:123456789012:key/1")
+    signing = build_resources(Settings.load(home=tmp_path))["signing"]
+    assert signing.signing_key == "/run/secrets/sign.pem"
+    assert signing.verify_key == "arn:aws:kms:eu-west-1:123456789012:key/1"
+    assert signing.required

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from mlops_assets.assets import rollout_page
-from mlops_assets.assets.records import RegistrationRecord, RolloutLine, RolloutRecord
+from mlops_assets.assets.records import RegistrationRecord, RolloutLine, RolloutRecord, RolloutState
 from mlops_assets.assets.serve import endpoint_spec, held_out
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.pipeline import MLPipeline
@@ -59,15 +59,21 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         # Of a range, the newest: the older ones are a back-test.
         as_of = context.partition_keys[-1]
         chosen = store.load(RegistrationRecord, pipeline.name, "registered_model", as_of)
-        reason = _not_deployed(sagemaker, chosen)
+        if approved := context.run.tags.get(promotion.PACKAGE_TAG):
+            # What was approved, whatever was registered for the partition since.
+            chosen = chosen.model_copy(update={"package_arn": approved})
+        reason = _not_deployed(sagemaker, pipeline, chosen)
         if chosen.package_arn is None or reason:
             context.log.warning(reason)
-            yield dg.AssetCheckResult(
-                check_name="answers",
-                passed=False,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"{reason} What served before serves on.",
-            )
+            for name in rollout_page.CHECKS:
+                yield dg.AssetCheckResult(
+                    check_name=name,
+                    passed=False,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=f"{reason} What served before serves on."
+                    if name == "answers"
+                    else "Nothing was rolled out.",
+                )
             return
         client = sagemaker.client()
         package = registry.describe(client, chosen.package_arn)
@@ -123,15 +129,20 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     return endpoint
 
 
-def _not_deployed(sagemaker: SageMakerResource, record: RegistrationRecord) -> str:
+def _not_deployed(
+    sagemaker: SageMakerResource, pipeline: MLPipeline, record: RegistrationRecord
+) -> str:
     """Why the model may not serve; empty when it may. Approval is asked of the registry, now."""
     if record.package_arn is None:
         return f"No model passed its gates ({record.reason})."
-    status = registry.describe(sagemaker.client(), record.package_arn).status
-    if status == "Approved":
+    package = registry.describe(sagemaker.client(), record.package_arn)
+    if package.group != pipeline.slug:
+        return f"{package.arn} is of group {package.group}, not of {pipeline.slug}."
+    if package.status == "Approved":
         return ""
     return (
-        f"{record.package_arn} is {status}: approve it in the registry, then materialize "
+        f"{package.arn} is {package.status}: approve it in the registry or with "
+        f"`mlops promote {pipeline.name} {package.version}`, then materialize "
         f"endpoint[{record.as_of}]."
     )
 
@@ -169,11 +180,11 @@ class _Diary:
         if plan.changed:
             self._save(plan, "running")
 
-    def end(self, outcome: Outcome, state: str) -> None:
+    def end(self, outcome: Outcome, state: RolloutState) -> None:
         if outcome.plan.changed or self.interrupted() is not None:
             self._save(outcome.plan, state, outcome)
 
-    def _save(self, plan: Plan, state: str, outcome: Outcome | None = None) -> None:
+    def _save(self, plan: Plan, state: RolloutState, outcome: Outcome | None = None) -> None:
         lines = outcome.verdict.lines if outcome else ()
         record = RolloutRecord(
             as_of=self._as_of,
@@ -182,7 +193,7 @@ class _Diary:
             config=plan.changes[-1].config_name,
             previous_config=outcome.previous_config if outcome else plan.previous_config,
             policy=describe(plan.rollout),
-            state=state,  # type: ignore[arg-type]  # pydantic checks it
+            state=state,
             started=self._started,
             run_id=self._run_id,
             seconds=round(outcome.seconds, 1) if outcome else None,

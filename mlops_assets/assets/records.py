@@ -78,6 +78,9 @@ class RegistrationRecord(_Record):
     reason: str
 
 
+RolloutState = Literal["running", "proven", "trial", "failed"]
+
+
 class RolloutLine(_Record):
     """One line of a rollout's verdict."""
 
@@ -99,7 +102,7 @@ class RolloutRecord(_Record):
     config: str
     previous_config: str | None
     policy: str
-    state: Literal["running", "proven", "trial", "failed"]
+    state: RolloutState
     started: str
     run_id: str
     seconds: float | None = None

@@ -24,8 +24,9 @@ CHECKS = {
     "errors": "The share of requests answered with an error keeps its bounds.",
     "latency": "The 99th percentile of the latency keeps its bound, and the champion's.",
     "agreement": "Champion and challenger answer the same rows alike.",
-    "quality": "The endpoint's own answers are as good as the evaluation's.",
+    "promised_quality": "The endpoint's own answers are as good as the evaluation's.",
 }
+_CHECK_OF = {"health": "answers", "alarm": "errors", "quality": "promised_quality"}
 _WARNS = frozenset({"agreement"})
 
 
@@ -33,7 +34,7 @@ def results(outcome: Outcome) -> list[dg.AssetCheckResult]:
     """A check for each line of the verdict; what a failed rollout did not get to ask has none."""
     named: dict[str, list[Line]] = {}
     for line in outcome.verdict.lines:
-        name = {"health": "answers", "alarm": "errors"}.get(line.name, line.name)
+        name = _CHECK_OF.get(line.name, line.name)
         if name in CHECKS:
             named.setdefault(name, []).append(line)
     return [_result(outcome, name, lines) for name, lines in named.items()]

@@ -68,6 +68,9 @@ def closing(world: World, pipeline: MLPipeline, as_of: str, seconds: float) -> N
     if waiting:
         _heading("Not deployed", f"{waiting} waits for approval")
         _code(_approve(world, waiting), "python")
+        console.print(
+            f"Or by a word that the registry keeps: [bold]{program()} promote {pipeline.name}[/]"
+        )
         console.print(f"Then run again: [bold]{program()} demo {pipeline.name}[/]")
         return
     row = min(_ROW, evaluation.rows - 1)

@@ -78,9 +78,11 @@ class Bodies:
                 pass
         form = self._forms.get(content_type) or self._form(content_type)
         found = self._read(form, body)
-        encoded = isinstance(found, np.ndarray)
-        self._check(len(found if encoded else next(iter(found.values()))))
-        return found if encoded else self._encoder.encode(found)
+        if isinstance(found, np.ndarray):
+            self._check(len(found))
+            return found
+        self._check(len(next(iter(found.values()))))
+        return self._encoder.encode(found)
 
     def _read(self, form: Form, body: bytes) -> Mapping[str, Values] | NDArray[np.float32]:
         if form.kind == NPY:

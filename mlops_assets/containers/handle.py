@@ -1,40 +1,29 @@
 """One request, whatever brought it: `handle(content_type, accept, body)` → Reply.
 
-Belongs here: the order of parse, predict and render, the engine of sealed artifacts, and what an
-error becomes. Does not: HTTP, or threads (front.py, service.py). Nothing of a payload is logged.
+Belongs here: what a front needs of an engine, and the engine of models that take encoded rows. Does
+not: HTTP, or threads (front.py, service.py).
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_assets.containers.answers import Batch, failed, reply, reply_one
 from mlops_assets.containers.bodies import Bodies
 from mlops_assets.containers.quick import GIVES_UP
-from mlops_assets.containers.reply import (
-    JSON,
-    Refused,
-    Reply,
-    error,
-    negotiate,
-    render,
-    render_one,
-)
+from mlops_assets.containers.reply import JSON, Reply, negotiate
+from mlops_assets.ml.artifact.compiled import Cells
 from mlops_assets.ml.artifact.encode import Encoder
-from mlops_assets.ml.artifact.errors import EncodingError
 
 # Below this a request is answered in less time than handing it to a thread takes.
 INLINE_BYTES = 8 * 1024
 
 # Accept headers come from callers: no more than so many are remembered.
 _KEPT = 256
-
-log = logging.getLogger(__name__)
 
 
 class Request(NamedTuple):
@@ -65,7 +54,9 @@ class Handler(Protocol):
 class Place(Protocol):
     """Where a single row is put to be answered."""
 
-    cells: memoryview
+    @property
+    def cells(self) -> Cells:
+        """The encoded row, to be written."""
 
     def run(self) -> Any:
         """The answer: a float, or for multiclass a list of them."""
@@ -74,7 +65,9 @@ class Place(Protocol):
 class Model(Protocol):
     """What ArtifactHandler needs of a model; safe to use from several threads at once."""
 
-    encoder: Encoder
+    @property
+    def encoder(self) -> Encoder:
+        """What encodes its rows."""
 
     def one_row(self) -> Place:
         """This thread's place for a row."""
@@ -115,39 +108,32 @@ class ArtifactHandler:
                 except GIVES_UP:
                     quick = None
                 else:
-                    return _reply_one(place.run(), kind)
+                    return reply_one(place.run(), kind)
             matrix = self._bodies.matrix(content_type, body, quick)
-            return _reply(self._model.answer(matrix), kind)
+            return reply(self._model.answer(matrix), kind)
         except Exception as failure:
-            return _failed(failure)
+            return failed(failure)
 
     def handle_many(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer several requests, each as `handle` would, by one run of the model."""
-        if len(requests) == 1:
-            return [self.handle(*requests[0])]
-        replies: list[Reply | None] = []
-        kinds: list[str] = []
-        matrices: list[NDArray[np.float32]] = []
-        for content_type, accept, body in requests:
+        if len(requests) <= 1:
+            return [self.handle(*request) for request in requests]
+        batch = Batch(len(requests), self._model.encoder.width)
+        refused: dict[int, Reply] = {}
+        for index, (content_type, accept, body) in enumerate(requests):
             try:
                 kind = self._accepted.get(accept) or self._negotiated(accept)
                 quick = self._bodies.quick(content_type, body)
-                matrices.append(self._bodies.matrix(content_type, body, quick))
-                kinds.append(kind)
-                replies.append(None)
+                if quick is None or len(quick[1]) != 1 or not batch.add_row(quick, kind):
+                    batch.add(self._bodies.matrix(content_type, body, quick), kind)
             except Exception as failure:
-                replies.append(_failed(failure))
+                refused[index] = failed(failure)
         try:
-            answers = self._model.answer(np.concatenate(matrices)) if matrices else np.empty(0)
+            replies = iter(batch.replies(self._model.answer))
         except Exception as failure:
-            return [_failed(failure) if reply is None else reply for reply in replies]
-        ends = np.cumsum([len(matrix) for matrix in matrices]).tolist()
-        parts = iter(zip(kinds, [0, *ends], ends, strict=False))
-        for index, reply in enumerate(replies):
-            if reply is None:
-                kind, start, end = next(parts)
-                replies[index] = _reply(answers[start:end], kind)
-        return replies
+            told = failed(failure)
+            return [refused.get(index, told) for index in range(len(requests))]
+        return [refused.get(index) or next(replies) for index in range(len(requests))]
 
     def _negotiated(self, accept: str) -> str:
         kind = negotiate(accept, self._default)
@@ -155,31 +141,3 @@ class ArtifactHandler:
             self._accepted.clear()
         self._accepted[accept] = kind
         return kind
-
-
-def _reply(answers: NDArray[np.float64], kind: str) -> Reply:
-    finite = np.isfinite(answers)
-    if not finite.all():
-        return _not_finite(int(np.argwhere(~finite)[0][0]) + 1)
-    return Reply(200, kind, render(answers, kind), len(answers))
-
-
-def _reply_one(answer: Any, kind: str) -> Reply:
-    """The reply to one row: a float, or for multiclass a list of them."""
-    finite = isfinite(answer) if type(answer) is float else all(map(isfinite, answer))
-    return Reply(200, kind, render_one(answer, kind), 1) if finite else _not_finite(1)
-
-
-def _not_finite(row: int) -> Reply:
-    log.error("the model's answer is not a finite number")
-    return error(500, f"row {row}: the model's answer is not a finite number", "nan")
-
-
-def _failed(failure: Exception) -> Reply:
-    """What an error becomes: the caller's own mistakes are told, all else only logged."""
-    if isinstance(failure, Refused):
-        return error(failure.status, failure.message)
-    if isinstance(failure, EncodingError):
-        return error(400, str(failure))
-    log.error("a request failed", exc_info=failure)
-    return error(500, "the model server failed; its log says why")

@@ -57,9 +57,9 @@ class Refused(Exception):
 
 def error(status: int, message: str, cause: str = "") -> Reply:
     """The reply to a request that cannot be answered."""
-    return Reply(
-        status, JSON, orjson.dumps({"error": message}), 0, cause or _CAUSES.get(status, "")
-    )
+    # A caller's value may hold what utf-8 cannot: half of a surrogate pair.
+    text = message.encode(errors="backslashreplace").decode()
+    return Reply(status, JSON, orjson.dumps({"error": text}), 0, cause or _CAUSES.get(status, ""))
 
 
 def too_many(rows: int, most: int) -> Refused:
@@ -142,7 +142,8 @@ def render_one(answer: float | list[float], content_type: str) -> bytes:
 def _arrow(answers: NDArray[np.float64]) -> bytes:
     import pyarrow as pa  # some 100 ms, once, for whoever asks for it
 
-    column = pa.array(answers.reshape(-1))
+    # pa.array would import pandas to look at an array.
+    column = pa.Array.from_buffers(pa.float64(), answers.size, [None, pa.py_buffer(answers)])
     if answers.ndim == 2:
         column = pa.FixedSizeListArray.from_arrays(column, answers.shape[1])
     table = pa.table({"prediction": column})

@@ -61,7 +61,7 @@ class ServeSettings:
         paths = Paths.from_environ()
         max_body = _integer("MLOPS_MAX_BODY_BYTES", 25 * MIB)
         multi_model = _choice("SAGEMAKER_MULTI_MODEL", ("false", "true")) == "true"
-        workers = _workers()
+        workers = _workers(most=1 if multi_model else cores())
         if multi_model and workers > 1:
             raise ContainerError(
                 f"SAGEMAKER_MODEL_SERVER_WORKERS is {workers}: with SAGEMAKER_MULTI_MODEL each"
@@ -102,10 +102,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _workers() -> int:
+def _workers(*, most: int) -> int:
+    """The processes asked for; `most` where the image leaves the number open ("auto")."""
     name = "SAGEMAKER_MODEL_SERVER_WORKERS"
     if os.environ.get(name) == "auto":
-        return cores()
+        return most
     return _integer(name, 1, least=1)
 
 

@@ -1,6 +1,6 @@
 """Bodies that pyarrow reads: large CSV, Arrow streams, Parquet. Loaded when the first one comes.
 
-pyarrow turns columns into NumPy only through buffers here, because `to_numpy` imports pandas.
+Columns become NumPy's through their buffers: `to_numpy` and others would import pandas.
 Bodies come from strangers: what is read is validated, and bounded before it is unpacked. Belongs
 here: Arrow data to raw columns. Does not: what a value means to the model (ml/artifact/encode.py).
 """
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
@@ -182,10 +181,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 def _numbers(array: pa.Array) -> NDArray[np.float64]:
     """Numbers as float64, NaN where missing."""
-    array = array.cast(pa.float64(), safe=False)
-    if array.null_count:
-        array = pc.fill_null(array, float("nan"))
-    return _buffer(array, np.float64)
+    return _filled(array.cast(pa.float64(), safe=False), np.float64, np.nan)
 
 
 def _categories(array: pa.Array) -> Values:
@@ -201,18 +197,22 @@ def _categories(array: pa.Array) -> Values:
 
 
 def _coded(array: pa.DictionaryArray) -> Coded:
-    codes = array.indices.cast(pa.int32())
-    if codes.null_count:
-        codes = pc.fill_null(codes, -1)
-    return Coded(array.dictionary.to_pylist(), _buffer(codes, np.int32))
+    codes = _filled(array.indices.cast(pa.int32()), np.int32, -1)
+    return Coded(array.dictionary.to_pylist(), codes)
 
 
-def _buffer(array: pa.Array, dtype: type) -> NDArray[Any]:
-    """An array without nulls as NumPy sees its memory."""
-    if not len(array):
+def _filled(array: pa.Array, dtype: type, missing: float) -> NDArray[Any]:
+    """An array as NumPy sees its memory, `missing` where it holds nulls (by arrow's own fill_null
+    pandas would be imported)."""
+    size = len(array)
+    if not size:
         return np.empty(0, dtype=dtype)
-    size = np.dtype(dtype).itemsize
-    return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * size)
+    bits, data = array.buffers()
+    values: NDArray[Any] = np.frombuffer(data, dtype, size, array.offset * np.dtype(dtype).itemsize)
+    if not array.null_count:
+        return values
+    there = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
+    return np.where(there[array.offset : array.offset + size], values, dtype(missing))
 
 
 def _name(error: Exception) -> str:

@@ -27,7 +27,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--job-workers", type=int, help="training jobs that run at a time")
     parser.add_argument("--job-stop-grace", type=float, help="seconds between SIGTERM and SIGKILL")
     parser.add_argument("--invoke-limit", type=float, help="seconds that an invocation may take")
+    parser.add_argument("--start-limit", type=float, help="seconds until a model server is healthy")
     parser.add_argument("--capture-flush", type=float, help="seconds that captured data waits")
+    parser.add_argument("--scaling-window", type=float, help="seconds that autoscaling looks back")
+    parser.add_argument("--scaling-pause", type=float, help="seconds between its looks")
     return parser.parse_args()
 
 
@@ -37,6 +40,9 @@ def _config(arguments: argparse.Namespace) -> Config:
     names = ("job_workers", "job_stop_grace", "invoke_limit")
     given = {name: getattr(arguments, name) for name in names}
     given["capture_flush_s"] = arguments.capture_flush
+    given["scaling_window_s"] = arguments.scaling_window
+    given["scaling_pause_s"] = arguments.scaling_pause
+    given["replica_start_limit"] = arguments.start_limit
     return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -14,7 +14,8 @@ from mlops_assets.sagemaker_local.errors import ApiError
 from mlops_assets.sagemaker_local.listing import read_token, write_token
 from mlops_assets.sagemaker_local.metric_query import Queries, metric, statistic, wrong
 from mlops_assets.sagemaker_local.metric_store import (
-    COARSE_SECONDS,
+    DAY,
+    KEPT_SECONDS,
     MAX_SERIES,
     SAGEMAKER,
     Bucket,
@@ -123,9 +124,9 @@ class CloudWatch:
 
     def _put(self, of: Metric, datum: Document) -> None:
         when = seconds(datum["Timestamp"]) if "Timestamp" in datum else time.time()
-        if abs(time.time() - when) > COARSE_SECONDS:
+        if abs(time.time() - when) > DAY:
             raise _parameter(
-                f"Timestamp of {of.name} is more than {COARSE_SECONDS // 3600} hours away: the "
+                f"Timestamp of {of.name} is more than {DAY // 3600} hours away: the "
                 "local CloudWatch keeps no more"
             )
         if not self._metrics.has_room(of):
@@ -171,7 +172,7 @@ def _times(start: float, end: float, period: int, most: int) -> range:
     """The starts of the periods, each a multiple of the period's length."""
     first = int(start // period) * period
     # Nothing older is kept: a year asked for is not worth a year's loop.
-    oldest = int(time.time()) - COARSE_SECONDS - 3600
+    oldest = int(time.time()) - KEPT_SECONDS - 3600
     if first < oldest:
         first += (oldest - first) // period * period
     times = range(first, math.ceil(end), period)

@@ -78,10 +78,13 @@ class Deployment:
         try:
             async with asyncio.timeout(self._plan.timeout_s * _TIMEOUT_UNIT):
                 await self._forward(first_step)
-        except (FleetError, _Tripped, TimeoutError) as error:
-            reason = str(error) or f"it took more than {self._plan.timeout_s} s"
+        except Exception as error:  # whatever it was, the old fleet must serve
+            late = isinstance(error, TimeoutError)
+            reason = f"it took more than {self._plan.timeout_s} s" if late else str(error)
             on_rollback(reason)
             await self._back()
+            if not isinstance(error, FleetError | _Tripped | TimeoutError):
+                raise
             raise RolledBack(reason) from error
         self._traffic.shift([Side(self._new, 1.0)])
         for side in self._old:
@@ -145,7 +148,7 @@ class Deployment:
                 continue
             try:
                 await self._old[0].fleet.resize(self._old_counts(count / total))
-            except FleetError as error:
+            except Exception as error:
                 raise RollbackFailed(str(error)) from error
             self._shift(count / total)
             if count:

@@ -23,6 +23,7 @@ def description(document: Document, traffic: Traffic | None) -> Document:
             _summary(variant, None, None) for variant in serving.get("shadows", ())
         ] or None
         shown["DataCaptureConfig"] = _capture(serving.get("capture"))
+        shown["AsyncInferenceConfig"] = serving.get("asynchronous")
     if target and document.get("Deployment"):
         shown["PendingDeploymentSummary"] = _pending(target, document["Deployment"], traffic)
     return shown

@@ -9,12 +9,13 @@ the online store, and everything reaches the journal of the offline store.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 from mlops_assets.sagemaker_local.store import Document
 
@@ -106,7 +107,7 @@ class Records:
         self._db.execute("COMMIT")
 
     def _write(self, one: Write, now: int) -> None:
-        text = json.dumps(one.features, separators=(",", ":"))
+        text = orjson.dumps(one.features).decode()
         if one.online:
             values = {
                 "name": one.name,
@@ -141,7 +142,7 @@ class Records:
             f" WHERE name = ? AND identifier IN ({wanted}) AND {_ALIVE}",
             (name, *identifiers, now_us()),
         )
-        return [Record(row[0], json.loads(row[1]), row[2]) for row in rows]
+        return [Record(row[0], orjson.loads(row[1]), row[2]) for row in rows]
 
     def size(self, name: str) -> int:
         """Bytes of the group's records in the online store."""
@@ -169,7 +170,7 @@ class Records:
             " ORDER BY id",
             (batch,),
         )
-        entries = [JournalEntry(r[0], r[1], r[2], bool(r[3]), json.loads(r[4])) for r in rows]
+        entries = [JournalEntry(r[0], r[1], r[2], bool(r[3]), orjson.loads(r[4])) for r in rows]
         return batch, entries
 
     def done(self, batch: int) -> None:
@@ -179,10 +180,10 @@ class Records:
 
 def definitions_of(target: str) -> tuple[str, dict[str, str]]:
     """The URI and the features' types in a write's ``target``."""
-    content: Document = json.loads(target)
+    content: Document = orjson.loads(target)
     return content["uri"], content["types"]
 
 
 def target_of(uri: str, types: dict[str, str]) -> str:
     """The same, as a write carries it."""
-    return json.dumps({"uri": uri, "types": types}, separators=(",", ":"))
+    return orjson.dumps({"uri": uri, "types": types}).decode()

@@ -14,7 +14,10 @@ from mlops_assets.sagemaker_local.store import Document
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """A variant with its model resolved; ``start_limit`` in seconds."""
+    """A variant with its model resolved; ``start_limit`` in seconds.
+
+    ``max_concurrency``: of a serverless variant, the requests that it answers at once.
+    """
 
     name: str
     image: str
@@ -24,6 +27,7 @@ class VariantSpec:
     weight: float
     start_limit: float
     instance_type: str | None = None
+    max_concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class FleetSpec:
     """All variants of an endpoint configuration, for one endpoint.
 
     ``shadows`` get copies of requests; ``capture`` is the configuration's DataCaptureConfig, if it
-    is switched on.
+    is switched on; ``asynchronous`` its AsyncInferenceConfig, if it has one.
     """
 
     endpoint: str
@@ -39,6 +43,7 @@ class FleetSpec:
     variants: tuple[VariantSpec, ...]
     shadows: tuple[VariantSpec, ...] = ()
     capture: Document | None = None
+    asynchronous: Document | None = None
 
     def counts(self) -> dict[str, int]:
         """Instances by production variant."""
@@ -72,4 +77,5 @@ def fleet_spec(document: Document) -> FleetSpec:
         tuple(VariantSpec(**variant) for variant in document["variants"]),
         tuple(VariantSpec(**variant) for variant in document.get("shadows", ())),
         document.get("capture"),
+        document.get("asynchronous"),
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from mlops_assets.sagemaker_local.errors import ApiError
 from mlops_assets.sagemaker_local.feature_http import is_feature_path
-from mlops_assets.sagemaker_local.peers import is_foreign
+from mlops_assets.sagemaker_local.peers import Peers
 from mlops_assets.sagemaker_local.protocol import BODY_LIMIT, Api, Reply, error_reply
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -26,16 +26,23 @@ _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Application:
-    """One port: POST / for the JSON services, POST /endpoints/{name}/invocations, the feature
-    store's runtime, GET /health."""
+    """One port: POST / for the JSON services, POST /endpoints/{name}/invocations and
+    async-invocations, the feature store's runtime, GET /health."""
 
     def __init__(
-        self, api: Api, invoke: Invoke, features: Features, health: Mapping[str, Any]
+        self,
+        api: Api,
+        invoke: Invoke,
+        invoke_async: Invoke,
+        features: Features,
+        health: Mapping[str, Any],
     ) -> None:
         self._api = api
         self._invoke = invoke
+        self._invoke_async = invoke_async
         self._features = features
         self._health = health
+        self._peers = Peers()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         headers = {
@@ -68,7 +75,7 @@ class Application:
             body = json.dumps(dict(self._health)).encode()
             return Reply(200, {"content-type": "application/json"}, body)
         if method == "POST" and path == "/":
-            if is_foreign(scope["client"], scope["server"][1]):
+            if self._peers.is_foreign(scope["client"], scope["server"][1]):
                 raise ApiError("AccessDenied", "this server belongs to another user", status=403)
             target = headers.get("x-amz-target", "")
             return await self._api.answer(target, await _body(headers, receive, BODY_LIMIT))
@@ -77,12 +84,15 @@ class Application:
             if parts[3] == "invocations":
                 body = await _body(headers, receive, INVOKE_LIMIT)
                 return await self._invoke(parts[2], headers, body)
+            if parts[3] == "async-invocations":
+                body = await _body(headers, receive, BODY_LIMIT)
+                return await self._invoke_async(parts[2], headers, body)
             text = (
                 f"{parts[3][:100]!r} is not implemented by the local SageMaker API: use invocations"
             )
             raise ApiError("ValidationError", text)
         if is_feature_path(path):
-            if is_foreign(scope["client"], scope["server"][1]):
+            if self._peers.is_foreign(scope["client"], scope["server"][1]):
                 raise ApiError("AccessDenied", "this server belongs to another user", status=403)
             body = await _body(headers, receive, BODY_LIMIT)
             return self._features(method, path, scope["query_string"], body)

@@ -4,8 +4,8 @@ Belongs here: series, their buckets, how long they are kept, and what is measure
 Does not belong here: the CloudWatch operations (cloudwatch.py), alarms (alarms.py).
 
 A bucket keeps its values' distribution with a relative error of at most 0.8 %: values are rounded
-to 7 bits of mantissa and counted. Seconds are kept for an hour, minutes for a day; all of it is
-lost when the server ends, as nothing here is worth a write per request.
+to 7 bits of mantissa and counted. Seconds are kept for an hour, minutes for a day, hours for 63
+days; all of it is lost when the server ends, as nothing here is worth a write per request.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-FINE_SECONDS, COARSE_SECONDS = 3600, 24 * 3600
+DAY = 24 * 3600
+KEPT_SECONDS = 63 * DAY
+TIERS = ((1, 3600), (60, DAY), (3600, KEPT_SECONDS))
+"""Length of a bucket, and the age up to which buckets of that length are kept, in seconds."""
 MAX_SERIES = 10_000
 SAGEMAKER = "AWS/SageMaker"
-_MINUTE = 60
+_SLACK = 600
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -45,10 +48,16 @@ class Bucket:
         self.bins: dict[float, float] = {}
 
     def add(self, value: float, times: float = 1.0) -> None:
-        self.add_summary(times, value * times, value, value)
-        fraction, exponent = math.frexp(value)
-        rounded = math.ldexp(round(fraction * 128), exponent - 7)
-        self.bins[rounded] = self.bins.get(rounded, 0.0) + times
+        self.count += times
+        self.total += value * times
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
+        if value not in (0.0, 1.0):  # which most counters are
+            fraction, exponent = math.frexp(value)
+            value = math.ldexp(round(fraction * 128), exponent - 7)
+        self.bins[value] = self.bins.get(value, 0.0) + times
 
     def add_summary(self, count: float, total: float, low: float, high: float) -> None:
         """Values of which only this is known: no percentile can be told from then on."""
@@ -84,48 +93,43 @@ class Bucket:
 
 
 class Series:
-    """One metric's buckets: by the second, and by the minute for what is older than an hour."""
+    """One metric's buckets: seconds, and what is older by the minute and then by the hour."""
 
     def __init__(self) -> None:
-        self._fine: dict[int, Bucket] = {}
-        self._coarse: dict[int, Bucket] = {}
+        self.tiers: tuple[dict[int, Bucket], ...] = tuple({} for _ in TIERS)
         self.latest = 0
 
     def bucket(self, second: int) -> Bucket:
         """The bucket to add to."""
-        found = self._fine.get(second)
+        finest = self.tiers[0]
+        found = finest.get(second)
         if found is None:
-            found = self._fine[second] = Bucket()
+            found = finest[second] = Bucket()
             self.latest = max(self.latest, second)
-            if len(self._fine) > FINE_SECONDS + 10 * _MINUTE:
+            if len(finest) > TIERS[0][1] + _SLACK:
                 self._compact()
         return found
 
     def window(self, start: int, end: int) -> Iterator[Bucket]:
-        """The buckets of seconds start to end - 1; a minute counts by its first second."""
+        """The buckets of seconds start to end - 1; a longer one counts by its first second."""
         if start > self.latest:
             return
-        if end - start <= len(self._fine):
-            fine: Iterable[int] = range(start, end)
-        else:
-            fine = [second for second in self._fine if start <= second < end]
-        for second in fine:
-            if (found := self._fine.get(second)) is not None:
-                yield found
-        if not self._coarse:
-            return
-        for minute in range(
-            max(start, next(iter(self._coarse))) // _MINUTE * _MINUTE, end, _MINUTE
-        ):
-            if minute >= start and (found := self._coarse.get(minute)) is not None:
-                yield found
+        for (length, _), tier in zip(TIERS, self.tiers, strict=True):
+            times: Iterable[int] = tier
+            if (end - start) // length < len(tier):
+                times = range(-(-start // length) * length, end, length)
+            for when in times:
+                if start <= when < end and (found := tier.get(when)) is not None:
+                    yield found
 
     def _compact(self) -> None:
-        for second in [s for s in self._fine if s < self.latest - FINE_SECONDS]:
-            minute = second - second % _MINUTE
-            self._coarse.setdefault(minute, Bucket()).merge(self._fine.pop(second))
-        for minute in [m for m in self._coarse if m < self.latest - COARSE_SECONDS]:
-            del self._coarse[minute]
+        for number, (_, kept) in enumerate(TIERS):
+            tier = self.tiers[number]
+            for when in [when for when in tier if when < self.latest - kept]:
+                old = tier.pop(when)
+                if number + 1 < len(TIERS):
+                    start = when - when % TIERS[number + 1][0]
+                    self.tiers[number + 1].setdefault(start, Bucket()).merge(old)
 
 
 class MetricStore:
@@ -172,7 +176,7 @@ class MetricStore:
         return [*([own] if own else []), *self._parts.get(metric, ())]
 
     def _forget_old(self) -> None:
-        before = int(time.time()) - COARSE_SECONDS
+        before = int(time.time()) - KEPT_SECONDS
         self._series = {m: s for m, s in self._series.items() if s.latest >= before}
         kept = set(map(id, self._series.values()))
         parts = {m: [s for s in found if id(s) in kept] for m, found in self._parts.items()}

@@ -13,6 +13,7 @@ from typing import Any
 from mlops_assets.objects import Objects
 from mlops_assets.sagemaker_local import listing, tags
 from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.config_checks import check_kind
 from mlops_assets.sagemaker_local.errors import invalid, missing, over_limit, unsupported
 from mlops_assets.sagemaker_local.fleet_spec import FleetSpec, VariantSpec
 from mlops_assets.sagemaker_local.images import Images
@@ -24,8 +25,8 @@ from mlops_assets.sagemaker_local.store import Document, Store
 MODEL, CONFIG = "model", "endpoint-config"
 _NOUNS = {MODEL: "model", CONFIG: "endpoint configuration"}
 _SORTS = {"CreationTime": "CreationTime", "Name": "Name"}
-_VARIANT_REFUSED = ("ServerlessConfig", "InferenceAmiVersion", "ManagedInstanceScaling")
-_CONFIG_REFUSED = ("AsyncInferenceConfig", "ExplainerConfig")
+_VARIANT_REFUSED = ("InferenceAmiVersion", "ManagedInstanceScaling")
+_CONFIG_REFUSED = ("ExplainerConfig",)
 
 
 class Models:
@@ -94,6 +95,7 @@ class Models:
             raise invalid(f"ProductionVariants names a variant more than once: {sorted(names)}")
         for variant in variants:
             self._check_variant(variant)
+        check_kind(request)
         total = sum(variant.get("InitialInstanceCount", 1) for variant in variants)
         if total > self._config.instances_per_endpoint:
             raise over_limit(
@@ -117,6 +119,7 @@ class Models:
             tuple(self._variant(given) for given in document["ProductionVariants"]),
             tuple(self._variant(given) for given in document.get("ShadowProductionVariants", [])),
             capture if capture.get("EnableCapture") else None,
+            document.get("AsyncInferenceConfig"),
         )
 
     def hosted(
@@ -140,6 +143,7 @@ class Models:
             weight=given.get("InitialVariantWeight", 1.0),
             start_limit=limit or self._config.replica_start_limit,
             instance_type=given.get("InstanceType"),
+            max_concurrency=given.get("ServerlessConfig", {}).get("MaxConcurrency"),
         )
 
     def _check_variant(self, variant: Document) -> None:
@@ -147,7 +151,10 @@ class Models:
         for member in _VARIANT_REFUSED:
             if member in variant:
                 raise unsupported(f"{member} of variant {name}", "leave it out")
-        for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+        instances = (
+            () if "ServerlessConfig" in variant else ("InstanceType", "InitialInstanceCount")
+        )
+        for member in ("ModelName", *instances):
             if member not in variant:
                 raise invalid(f"variant {name} needs {member}")
         self.existing(MODEL, variant["ModelName"])

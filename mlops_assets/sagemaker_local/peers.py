@@ -15,6 +15,30 @@ import socket
 from pathlib import Path
 
 _CONNECTIONS = Path("/proc/net/tcp")
+_KEPT = 1024
+
+
+class Peers:
+    """Remembers whose connections are this user's: reading the kernel's table of all connections
+    takes milliseconds where there are thousands, and a connection does not change hands.
+
+    A connection is known by its address object, which the server makes once for each: another
+    connection from the same port has another.
+    """
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[str, int], tuple[str, int]] = {}
+
+    def is_foreign(self, client: tuple[str, int], server_port: int) -> bool:
+        """As the function of that name."""
+        if self._own.get(client) is client:
+            return False
+        if is_foreign(client, server_port):
+            return True
+        if len(self._own) >= _KEPT:
+            self._own.clear()
+        self._own[client] = client
+        return False
 
 
 def is_foreign(client: tuple[str, int], server_port: int) -> bool:

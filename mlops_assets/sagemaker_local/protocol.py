@@ -26,6 +26,7 @@ SERVICES = {  # by prefix of X-Amz-Target
     "SageMaker": "sagemaker",
     "Logs_20140328": "logs",
     "GraniteServiceVersion20100801": "cloudwatch",
+    "AnyScaleFrontendService": "application-autoscaling",
 }
 log = logging.getLogger(__name__)
 

@@ -66,7 +66,8 @@ def record_path(text: str) -> RecordPath:
     >>> record_path("$.rows[1:]").of({"rows": [1, 2, 3]})
     [2, 3]
     """
-    position, steps = 1, []
+    position = 1
+    steps: list[str | tuple[int, ...] | slice] = []
     while text.startswith("$") and position < len(text):
         found = _STEP.match(text, position)
         if found is None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from mlops_assets.sagemaker_local.capture import Exchange
 from mlops_assets.sagemaker_local.config import ACCOUNT, Config
-from mlops_assets.sagemaker_local.endpoints import Endpoints
+from mlops_assets.sagemaker_local.endpoint_runs import EndpointRuns
 from mlops_assets.sagemaker_local.errors import ApiError
 from mlops_assets.sagemaker_local.hosting import Variant
 from mlops_assets.sagemaker_local.http import INVOKE_LIMIT
@@ -41,7 +41,7 @@ _PAUSE = 0.05
 class Runtime:
     """Invocations of all endpoints."""
 
-    def __init__(self, config: Config, endpoints: Endpoints) -> None:
+    def __init__(self, config: Config, endpoints: EndpointRuns) -> None:
         self._config = config
         self._endpoints = endpoints
         self._shadows = Shadows(config.invoke_limit)
@@ -51,12 +51,24 @@ class Runtime:
 
     async def invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The model server's answer, or an error in the runtime's own form; never raises."""
+        return await self.deliver(name, headers, body, self._config.invoke_limit)
+
+    async def deliver(
+        self,
+        name: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit_s: float,
+        *,
+        asynchronous: bool = False,
+    ) -> Reply:
+        """invoke() within ``limit_s`` seconds; ``asynchronous``: the request was queued."""
         if self._in_flight >= _MAX_IN_FLIGHT:
             return _error("ServiceUnavailable", 503, f"{_MAX_IN_FLIGHT} requests are in flight")
         self._in_flight += 1
         try:
-            async with asyncio.timeout(self._config.invoke_limit):
-                variant, response = await self._ask(name, headers, body)
+            async with asyncio.timeout(limit_s):
+                variant, response = await self._ask(name, headers, body, asynchronous)
         except ApiError as error:
             return _error(error.code, error.status, error.message)
         except TimeoutError:
@@ -75,7 +87,7 @@ class Runtime:
         return Reply(200, fields | {"x-amzn-requestid": str(uuid.uuid4())}, response.body)
 
     async def _ask(
-        self, name: str, headers: Mapping[str, str], body: bytes
+        self, name: str, headers: Mapping[str, str], body: bytes, asynchronous: bool
     ) -> tuple[Variant, Response]:
         """Try replicas until one has answered; a request whose reply began is not sent again."""
         started = time.perf_counter()
@@ -87,6 +99,7 @@ class Runtime:
         patience, sends, unreached, problem = started + self._patience, 0, 0, ""
         while sends < self._sends:
             route = await self._route(name, target)
+            _check_kind(route, asynchronous)
             variant, begun, status = route.variant, time.perf_counter(), 0
             try:
                 response = await self._send(variant, sent, body)
@@ -159,6 +172,19 @@ class Runtime:
             OriginalMessage=said,
             LogStreamArn=f"arn:aws:logs:{self._config.region}:{ACCOUNT}:log-group:{group}",
         )
+
+
+def _check_kind(route: Route, asynchronous: bool) -> None:
+    """Raise what the service says of the wrong operation, or of too many requests at once."""
+    if (route.fleet.spec.asynchronous is not None) != asynchronous:
+        text = f"Endpoint {route.fleet.spec.endpoint} is asynchronous: use InvokeEndpointAsync"
+        if asynchronous:
+            text = f"Endpoint {route.fleet.spec.endpoint} is not asynchronous any more"
+        raise ApiError("ValidationError", text)
+    most = route.variant.spec.max_concurrency
+    if most is not None and sum(each.in_flight for each in route.variant.replicas) >= most:
+        text = f"the serverless variant answers {most} requests already, its MaxConcurrency"
+        raise ApiError("ThrottlingException", text, status=429)
 
 
 def _error(code: str, status: int, message: str, **members: object) -> Reply:

@@ -20,8 +20,10 @@ import uvloop
 
 from mlops_assets.objects import open_objects
 from mlops_assets.sagemaker_local.alarms import Alarms
+from mlops_assets.sagemaker_local.async_invocations import AsyncInvocations
 from mlops_assets.sagemaker_local.cloudwatch import CloudWatch
 from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.endpoint_runs import EndpointRuns
 from mlops_assets.sagemaker_local.endpoints import Endpoints
 from mlops_assets.sagemaker_local.feature_store import FeatureStore
 from mlops_assets.sagemaker_local.fleet_spec import FleetSpec
@@ -38,6 +40,8 @@ from mlops_assets.sagemaker_local.packages import ModelPackages
 from mlops_assets.sagemaker_local.processes import mounts_allowed
 from mlops_assets.sagemaker_local.protocol import SERVICES, Api, service_model
 from mlops_assets.sagemaker_local.runtime import Runtime
+from mlops_assets.sagemaker_local.scaling import Scaling
+from mlops_assets.sagemaker_local.scaling_loop import ScalingLoop
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.tags import Tags
 from mlops_assets.sagemaker_local.transforms import TransformJobs
@@ -94,7 +98,8 @@ class Backend:
         models = Models(config, store, objects, images, packages)
         self.transforms = TransformJobs(config, store, objects, models, new_transform_fleet)
         self.alarms = Alarms(config, store, metrics)
-        self.endpoints = Endpoints(config, store, models, self.alarms, new_fleet)
+        self.endpoints = EndpointRuns(config, store, self.alarms, new_fleet)
+        endpoints = Endpoints(config, store, models, self.alarms, self.endpoints)
         others = config.push_logs_to
         # A client's environment may name this very server, where the lines are already.
         self.push = None if others in (None, url) else LogPush(config, others)
@@ -102,33 +107,40 @@ class Backend:
         parts = (
             self.jobs,
             models,
-            self.endpoints,
+            endpoints,
             self.transforms,
             packages,
             self.features,
             Tags(store),
         )
         operations = {name: do for part in parts for name, do in part.operations().items()}
+        scaling = Scaling(config, store)
+        self.scaling = ScalingLoop(config, store, metrics, endpoints, self.endpoints, scaling)
         watching = CloudWatch(metrics).operations() | self.alarms.operations()
         self.api = Api(
             {
                 "SageMaker": operations,
                 "Logs_20140328": logs.operations(),
                 "GraniteServiceVersion20100801": watching,
+                "AnyScaleFrontendService": scaling.operations(),
             }
         )
         self.runtime = Runtime(config, self.endpoints)
+        self.invocations = AsyncInvocations(store, objects, self.endpoints, self.runtime)
 
     def start(self) -> None:
         self.alarms.start()
         self.jobs.recover()
         self.transforms.recover()
         self.endpoints.recover()
+        self.invocations.recover()
+        self.scaling.start()
         self.features.start()
         if self.push is not None:
             self.push.start()
 
     async def stop(self) -> None:
+        await asyncio.gather(self.invocations.shutdown(), self.scaling.shutdown())
         await asyncio.gather(
             self.jobs.shutdown(),
             self.transforms.shutdown(),
@@ -164,13 +176,19 @@ async def _serve(config: Config, on_ready: Callable[[str], None]) -> None:
         backend = Backend(config, mounts, url)
         health: dict[str, Any] = {"status": "ok", "pid": os.getpid(), "home": str(config.home)}
         application = Application(
-            backend.api, backend.runtime.invoke, backend.features.answer, health
+            backend.api,
+            backend.runtime.invoke,
+            backend.invocations.accept,
+            backend.features.answer,
+            health,
         )
         settings = uvicorn.Config(
             application,
             lifespan="off",
             log_config=None,
             access_log=False,
+            # Who is at the other end is asked of the kernel, never of the request.
+            proxy_headers=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=5,
         )

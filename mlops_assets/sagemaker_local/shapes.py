@@ -28,7 +28,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "timestamp": (int, float, str),
 }
-# Java's character classes, inside brackets, as the nearest that Python's re can say (a superset).
+# Java's character classes, as the nearest that Python's re can say in brackets (a superset).
 _CLASSES = {
     "L": r"\w",
     "M": r"\u0300-\u036f",
@@ -45,7 +45,13 @@ _CLASSES = {
 @functools.lru_cache(maxsize=2048)
 def _pattern(java: str) -> re.Pattern[str] | None:
     """The pattern in Python, or None for the few in the model that are no valid expression."""
-    text = re.sub(r"\\p\{(\w+)\}", lambda match: _CLASSES.get(match[1], match[0]), java)
+
+    def known(match: re.Match[str]) -> str:
+        found = _CLASSES.get(match[1], match[0])
+        bracketed = java.rfind("[", 0, match.start()) > java.rfind("]", 0, match.start())
+        return found if bracketed else f"[{found}]"
+
+    text = re.sub(r"\\p\{(\w+)\}", known, java)
     try:
         return re.compile(text.replace(r"\z", r"\Z"))
     except re.error:

@@ -2,50 +2,32 @@
 
 Belongs here: objects in order through a fleet of its own, answers in order into output objects,
 and what each end is called. Does not belong here: the operations and the queue (transforms.py),
-records (transform_records.py).
+records (transform_records.py), how a model server is asked (transform_ask.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mlops_assets.objects import ObjectInfo, Objects, object_uri, split_uri
-from mlops_assets.sagemaker_local.hosting import Fleet, FleetError, Variant
-from mlops_assets.sagemaker_local.http_client import BrokenAnswer, NoAnswer, NotReached, Response
+from mlops_assets.sagemaker_local.hosting import Fleet, FleetError
 from mlops_assets.sagemaker_local.store import Document, Store
-from mlops_assets.sagemaker_local.transform_records import MB, Batch, RecordError, Rules, rules
+from mlops_assets.sagemaker_local.transform_ask import ModelClient, TransformFailed
+from mlops_assets.sagemaker_local.transform_records import Batch, RecordError, Rules, rules
 
 KIND = "transform-job"
-_RETRIES, _TIMEOUT_S = 3, 600  # the service's defaults of ModelClientConfig
-_PAYLOAD_MB, _MAX_CONCURRENT = 6, 64
-_ANSWER_LIMIT = 100 * MB
-_PAUSE_S = 0.2
+_MAX_CONCURRENT = 64
 log = logging.getLogger(__name__)
 
 
-class TransformFailed(Exception):
-    """The message is the job's FailureReason."""
-
-
 _Item = Batch | TransformFailed | None
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What the request leaves open, the container may say, and the service has defaults for."""
-
-    concurrent: int
-    strategy: str
-    payload_mb: int
 
 
 class TransformRun:
@@ -68,9 +50,6 @@ class TransformRun:
         self._fleet = fleet
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        client = document.get("ModelClientConfig", {})
-        self._timeout = client.get("InvocationsTimeoutInSeconds", _TIMEOUT_S)
-        self._retries = client.get("InvocationsMaxRetries", _RETRIES)
         self._whole: list[int] = []  # numbers of the inputs whose output is whole
 
     def stop(self) -> None:
@@ -124,7 +103,8 @@ class TransformRun:
     async def _transform(self, inputs: list[ObjectInfo]) -> None:
         await self._fleet.start()
         (variant,) = self._fleet.variants
-        parameters = await self._parameters(variant)
+        client = ModelClient(variant, self._request)
+        parameters = await client.parameters()
         how = rules(self._request, parameters.strategy, parameters.payload_mb)
         (self._directory / "out").mkdir(parents=True)
         concurrent = min(parameters.concurrent * len(variant.replicas), _MAX_CONCURRENT)
@@ -147,9 +127,7 @@ class TransformRun:
                     task = None
                     if isinstance(batch, Batch):
                         uri = inputs[number].uri
-                        task = asyncio.create_task(
-                            self._answered(variant, permits, how, uri, batch)
-                        )
+                        task = asyncio.create_task(self._answered(client, permits, how, uri, batch))
                     waiting.append((number, batch, task))
                 if not waiting:
                     break
@@ -186,73 +164,15 @@ class TransformRun:
             yield number, None
 
     async def _answered(
-        self, variant: Variant, permits: asyncio.Semaphore, how: Rules, uri: str, batch: Batch
+        self, client: ModelClient, permits: asyncio.Semaphore, how: Rules, uri: str, batch: Batch
     ) -> bytes:
         """What a batch adds to its output."""
-        where = f"{uri}, {batch.describe()}"
         async with permits:
-            response = await self._ask(variant, batch.payload, where)
-        if response.status >= 300:
-            kind = "ClientError" if response.status < 500 else "AlgorithmError"
-            said = response.body[:600].decode(errors="replace")
-            raise TransformFailed(
-                f"{kind}: {where}: the container answered {response.status}: {said}"
-            )
+            answer = await client.ask(batch.payload, f"{uri}, {batch.describe()}")
         try:
-            return how.output(batch, response.body)
+            return how.output(batch, answer)
         except RecordError as error:
             raise TransformFailed(f"ClientError: {uri}: {error}") from error
-
-    async def _ask(self, variant: Variant, payload: bytes, where: str) -> Response:
-        """The last answer; 5xx, no answer and a late one are asked for again."""
-        source, output = self._request["TransformInput"], self._request["TransformOutput"]
-        kinds = {"content-type": source.get("ContentType"), "accept": output.get("Accept")}
-        headers = {name: kind for name, kind in kinds.items() if kind}
-        problem = ""
-        for attempt in range(self._retries + 1):
-            if attempt:
-                await asyncio.sleep(_PAUSE_S * 2**attempt)
-            try:
-                async with asyncio.timeout(self._timeout):
-                    response = await _post(variant, headers, payload)
-            except (NoAnswer, BrokenAnswer) as error:
-                problem = str(error)
-            except TimeoutError:
-                problem = f"no answer within {self._timeout} s"
-            else:
-                if response.status < 500 or attempt == self._retries:
-                    return response
-        raise TransformFailed(f"AlgorithmError: {where}: {problem}")
-
-    async def _parameters(self, variant: Variant) -> Parameters:
-        given: Document = {}
-        client = variant.replicas[0].client
-        if client is not None:
-            try:
-                async with asyncio.timeout(2.0):
-                    reply = await client.request("GET", "/execution-parameters", {}, b"", 65536)
-                said = json.loads(reply.body) if reply.status == 200 else None
-                given = said if isinstance(said, dict) else {}
-            except (ConnectionError, TimeoutError, ValueError):
-                given = {}
-        try:
-            return Parameters(
-                max(
-                    1,
-                    int(
-                        self._request.get("MaxConcurrentTransforms")
-                        or given.get("MaxConcurrentTransforms", 1)
-                    ),
-                ),
-                str(
-                    self._request.get("BatchStrategy") or given.get("BatchStrategy", "MultiRecord")
-                ),
-                int(self._request.get("MaxPayloadInMB", given.get("MaxPayloadInMB", _PAYLOAD_MB))),
-            )
-        except (TypeError, ValueError) as error:
-            raise TransformFailed(
-                f"AlgorithmError: /execution-parameters answered {given}: {error}"
-            ) from error
 
     def _output(self, number: int) -> Path:
         return self._directory / "out" / str(number)
@@ -272,14 +192,3 @@ class TransformRun:
         if reason:
             members["FailureReason"] = reason[:1024]
         self._store.update(KIND, self.name, **members)
-
-
-async def _post(variant: Variant, headers: dict[str, str], payload: bytes) -> Response:
-    replica = variant.next_replica()
-    if replica is None or replica.client is None:
-        raise NotReached("no model server is ready")
-    replica.in_flight += 1
-    try:
-        return await replica.client.request("POST", "/invocations", headers, payload, _ANSWER_LIMIT)
-    finally:
-        replica.in_flight -= 1

@@ -69,7 +69,7 @@ def test_a_challenger_that_breaks_its_bound_is_taken_back_and_one_that_keeps_it_
     assert serving_package(strict.client, "diabetes") == champion
     found = checks(refused)
     assert not found["agreement"].passed
-    assert found["quality"].passed
+    assert found["promised_quality"].passed
     assert found["answers"].passed
     kept = record(strict)
     assert (kept.state, kept.champion_arn) == ("failed", champion)

@@ -124,6 +124,32 @@ def test_corrected_features_replace_what_was_served(tmp_path):
         world.stop()
 
 
+@pytest.mark.integration
+def test_an_older_partition_that_runs_late_leaves_newer_events_alone(tmp_path):
+    """A backfill of yesterday must not put yesterday's features in front of today's."""
+    twice = deliveries.MadeParcels().read(NEXT).head(1).assign(parcel=f"{DAY}-00", weight=7.25)
+    source = deliveries.MadeParcels(extra={NEXT: twice})
+    world = TestWorld(tmp_path, declare(source, online=("weight", "recent_late")))
+    try:
+        for day in (DAY, NEXT):
+            data = ("raw", "clean", "quarantine", "features")
+            assert world.run(*data, partition=day).success
+        newer = metadata(world.run("online_features", partition=NEXT))
+        late = world.run("online_features", partition=DAY)
+        assert (newer["written"], metadata(late)["written"]) == (41, 39)
+        assert metadata(late)["superseded"] == 1
+        assert checks(late)["parity"].passed
+        runtime = world.resources["sagemaker"].feature_store()
+        (record,) = runtime.batch_get_record(
+            Identifiers=[
+                {"FeatureGroupName": GROUP, "RecordIdentifiersValueAsString": [f"{DAY}-00"]}
+            ]
+        )["Records"]
+        assert {"FeatureName": "weight", "ValueAsString": "7.25"} in record["Record"]
+    finally:
+        world.stop()
+
+
 def twice_as_late(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
     made = deliveries.features(df, history)
     return made.assign(recent_late=2 * made["recent_late"])

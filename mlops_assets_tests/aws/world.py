@@ -64,7 +64,9 @@ class World:
         """URLs by the names that botocore gives the services in its variables."""
         others = dict.fromkeys(("S3", "GLUE", "CLOUDWATCH_LOGS", "STS", "IAM", "KMS"), self.moto)
         ours = self.sagemaker or self.moto
-        return {**others, "SAGEMAKER": ours, "SAGEMAKER_RUNTIME": ours}
+        # Metrics and alarms of endpoints are where the endpoints are: moto evaluates no alarm.
+        with_endpoints = dict.fromkeys(("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH"), ours)
+        return {**others, **with_endpoints}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -63,8 +63,11 @@ def test_help_is_light_and_names_every_command(shell):
         "print(sorted({'dagster', 'pandas', 'boto3'} & set(sys.modules)))",
     )
     assert done.stdout.strip() == "[]"
-    for command in ("demo", "up", "down", "status", "invoke", "reproduce", "ui"):
-        assert command in shell.mlops("--help").stdout
+    said = shell.mlops("--help").stdout
+    for command in (
+        "demo", "up", "down", "status", "invoke", "promote", "rollback", "reproduce", "ui",
+    ):  # fmt: skip
+        assert f" {command} " in said
 
 
 def test_demo_shows_the_model_beside_its_baseline(demo):
@@ -191,7 +194,7 @@ def test_manual_approval_says_how_and_the_next_demo_deploys(tmp_path):
         assert waiting.returncode == 0, waiting.stdout + waiting.stderr
         assert "waits for approval" in waiting.stdout
         start = waiting.stdout.index("import boto3")
-        lines = waiting.stdout[start : waiting.stdout.index("Then run again")]
+        lines = waiting.stdout[start : waiting.stdout.index("Or by a word")]
         assert shell.python("-c", lines).returncode == 0
         deployed = shell.mlops("demo", "diabetes")
         assert "what came true" in deployed.stdout, deployed.stdout + deployed.stderr

@@ -1,73 +1,23 @@
 """`mlops promote` and `mlops rollback`, on two real models of one pipeline."""
 
-import http.client
-import json
 import re
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import pytest
 
-from mlops_assets.resources.sagemaker import promotion, registry
-from mlops_assets.resources.sagemaker.endpoints import serving_package
-from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.resources.sagemaker import promotion
+from mlops_assets_tests.cli.promotions import (
+    KILLED,
+    Served,
+    constant_load,
+    corrupted,
+    deployed,
+    materialized_endpoint,
+)
 from mlops_assets_tests.cli.test_commands import Shell
 
 pytestmark = pytest.mark.integration
-
-# Kills the command at one call to SageMaker, before or after it has had its effect.
-KILLED = """
-import os, signal, sys
-from mlops_assets.cli import main
-from mlops_assets.resources.sagemaker import session
-opened, seen = session.SageMakerResource._open, []
-event, number = sys.argv.pop(1), int(sys.argv.pop(1))
-def die(**_):
-    seen.append(1)
-    if len(seen) == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-def _open(self, service, endpoint):
-    client = opened(self, service, endpoint)
-    if service == "sagemaker":
-        client.meta.events.register(event, die)
-    return client
-session.SageMakerResource._open = _open
-main()
-"""
-
-
-class Served:
-    """What the registry and the endpoint of the shell's world say."""
-
-    def __init__(self, shell: Shell) -> None:
-        self.home = shell.environment["MLOPS_HOME"]
-        self.sagemaker = SageMakerResource(
-            local_home=f"{self.home}/sagemaker", local_objects=f"dir:{self.home}/buckets"
-        )
-
-    @property
-    def client(self):
-        return self.sagemaker.client()
-
-    def version(self) -> int:
-        arn = serving_package(self.client, "diabetes")
-        return registry.describe(self.client, arn).version if arn else 0
-
-    def package(self, version: int) -> registry.ModelPackage:
-        return registry.describe(self.client, f"diabetes/{version}")
-
-    def states(self) -> list[str]:
-        return [self.package(version).state for version in (1, 2)]
-
-
-def deployed(shell: Shell, *, rounds: int) -> None:
-    shell.environment["TINY_ROUNDS"] = str(rounds)
-    done = shell.mlops("demo", "diabetes")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -97,52 +47,6 @@ def served(shell) -> Iterator[Served]:
             promotion.mark_champion(client, "diabetes", served.package(version).arn)
     assert served.states() == ["previous", "champion"]
     return served
-
-
-@contextmanager
-def constant_load(served: Served, *, callers: int = 4, a_second: int = 25) -> Iterator[dict]:
-    """Callers that each ask at a constant rate; yields what became of their requests."""
-    url = urlsplit(served.sagemaker.runtime().meta.endpoint_url)
-    row = {name: 50.0 for name in ("age", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")}
-    body = json.dumps({"instances": [{**row, "sex": "A"}]})
-    told: dict = {"answered": 0, "lost": [], "answers": []}
-    stop = threading.Event()
-
-    def ask() -> None:
-        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
-        due = time.monotonic()
-        while not stop.is_set():
-            try:
-                connection.request(
-                    "POST",
-                    "/endpoints/diabetes/invocations",
-                    body,
-                    {"Content-Type": "application/json"},
-                )
-                reply = connection.getresponse()
-                text = reply.read()
-                if reply.status == 200:
-                    told["answered"] += 1
-                    told["answers"].append(json.loads(text)["predictions"][0])
-                else:
-                    told["lost"].append(f"{reply.status} {text[:200]!r}")
-            except OSError as error:
-                told["lost"].append(repr(error))
-            due += 1 / a_second
-            stop.wait(max(0.0, due - time.monotonic()))
-        connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(callers)]
-    for thread in threads:
-        thread.start()
-    try:
-        time.sleep(1)
-        yield told
-        time.sleep(1)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_the_drill_goes_back_at_once_and_loses_no_request(shell, served, capsys) -> None:
@@ -197,22 +101,26 @@ def test_with_nothing_to_go_back_to_it_says_so_and_changes_nothing(shell, served
     assert (served.version(), served.states()) == (1, ["champion", "rolled-back"])
 
 
+def test_a_corrupted_champion_is_not_deployed_again_and_the_previous_one_serves(shell, served):
+    """Row 24: the deployment fails and says why, what is in memory serves on, one command is the
+    way back, and it asks nothing of the corrupted archive."""
+    with corrupted(served, 2):
+        done = materialized_endpoint(shell)
+        assert done.returncode != 0
+        assert "is not deployed: its archive" in done.stdout + done.stderr
+        assert served.version() == 2
+        back = shell.mlops("rollback", "diabetes", "--reason", "its archive is corrupt")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert (served.version(), served.states()) == (1, ["champion", "rolled-back"])
+
+
 def test_a_corrupted_previous_model_is_refused_and_what_serves_serves_on(shell, served) -> None:
-    """Row 24, the other way round: a way back to a broken model is no way back."""
-    package = served.package(1)
-    objects = f"{served.home}/buckets/{package.model_data_url.removeprefix('s3://')}"
-    with open(objects, "rb") as archive:
-        sound = archive.read()
-    with open(objects, "wb") as archive:
-        archive.write(sound[: len(sound) // 2])
-    try:
+    """A way back to a broken model is no way back."""
+    with corrupted(served, 1):
         done = shell.mlops("rollback", "diabetes")
-        assert done.returncode == 1
-        assert "is not deployed: its archive" in done.stderr
-        assert (served.version(), served.states()) == (2, ["previous", "champion"])
-    finally:
-        with open(objects, "wb") as archive:
-            archive.write(sound)
+    assert done.returncode == 1
+    assert "is not deployed: its archive" in done.stderr
+    assert (served.version(), served.states()) == (2, ["previous", "champion"])
 
 
 @pytest.mark.parametrize(
@@ -261,46 +169,3 @@ def test_a_rejected_version_is_not_gone_back_to(shell, served) -> None:
     assert done.returncode == 1
     assert "version 1 (as of all) is rejected" in done.stderr
     assert "label leaked" in done.stderr
-
-
-def test_where_approval_is_manual_it_takes_somebody_else(tmp_path) -> None:
-    """Security demand 12. On one's own machine one may, and the registry keeps that one did."""
-    shell = Shell(tmp_path)
-    git = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.email"}
-    shell.environment |= {"TINY_APPROVAL": "manual", **git, "GIT_CONFIG_VALUE_0": "ada@example.com"}
-    try:
-        waiting = shell.mlops("demo", "diabetes")
-        assert "waits for approval" in waiting.stdout, waiting.stdout + waiting.stderr
-        package = registry.describe(Served(shell).client, "diabetes/1")
-        assert (package.state, package.trained_by) == ("candidate", "ada@example.com")
-        refused = shell.mlops("promote", "diabetes")
-        assert refused.returncode == 1
-        assert "ada@example.com trained version 1 (as of all): somebody else" in refused.stderr
-        own = shell.mlops("promote", "diabetes", "--self-approve")
-        assert own.returncode == 0, own.stderr
-        decision = registry.describe(Served(shell).client, "diabetes/1").decision
-        assert decision == "approved by ada@example.com (who trained it)"
-        shell.environment["GIT_CONFIG_VALUE_0"] = "bob@example.com"
-        second = shell.mlops("promote", "diabetes", "1", "--reason", "looked at the slices")
-        assert second.returncode == 0, second.stderr
-        assert "The sensor diabetes_approval starts its rollout" in second.stdout
-        line = next(line for line in second.stdout.splitlines() if line.startswith("dagster asset"))
-        done = subprocess.run(
-            ["bash", "-c", line.replace("dagster", "python -m dagster", 1)],
-            capture_output=True, text=True, check=False, env=shell.environment | shell_path(),
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        found = registry.describe(Served(shell).client, "diabetes/1")
-        assert found.state == "champion"
-        assert found.decision == "approved by bob@example.com: looked at the slices"
-    finally:
-        shell.mlops("down")
-
-
-def shell_path() -> dict[str, str]:
-    """A PATH whose python is this one's."""
-    import os
-    import sys
-    from pathlib import Path
-
-    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

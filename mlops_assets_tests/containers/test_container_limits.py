@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -154,8 +155,9 @@ def test_a_caller_that_sends_no_more_is_answered(wire: Wire) -> None:
     assert wire.closed()
 
 
-def test_a_caller_that_never_reads_is_cut_off(server: Server) -> None:
+def test_a_caller_that_never_reads_is_cut_off(model: Path, servers: Servers) -> None:
     """Guards against replies that pile up in memory: the server stops reading, then closes."""
+    server = servers.start(model, MLOPS_READ_TIMEOUT="1", MLOPS_KEEP_ALIVE="600")
     with Wire(server.port) as wire:
         wire.socket.settimeout(0.5)
         request = post(rows(100)) * 20
@@ -169,4 +171,19 @@ def test_a_caller_that_never_reads_is_cut_off(server: Server) -> None:
             except (BrokenPipeError, ConnectionResetError):
                 ended = True
         assert ended
+        # Closing alone would wait for the caller to read, and hold what it does not read.
+        assert not _connections(server)
     assert requests.get(f"{server.url}/ping", timeout=5).status_code == 200
+
+
+def _connections(server: Server) -> list[object]:
+    open_ones = psutil.Process(server.process.pid).net_connections("tcp")
+    return [one for one in open_ones if one.status != psutil.CONN_LISTEN]
+
+
+def test_a_refusal_can_be_read_by_who_still_sends(server: Server, wire: Wire) -> None:
+    """Guards against a reset that takes the 400 away: what comes after is read and dropped, and
+    only then, or after two seconds, does the connection end."""
+    wire.send(b"no request at all\r\n\r\n", *[b"x" * 65_536] * 100)
+    assert wire.answer("GET").status == 400
+    assert wire.closed()

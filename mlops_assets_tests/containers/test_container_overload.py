@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import requests
 
 from mlops_assets_tests.containers.gated import Gate
 from mlops_assets_tests.containers.server import Server, Servers
-from mlops_assets_tests.containers.wire import Wire, head, post
+from mlops_assets_tests.containers.wire import Wire, head, post, rows
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +80,9 @@ def test_bytes_are_bounded_too(tmp_path: Path, servers: Servers, front: str) -> 
         second.send(head("POST /invocations HTTP/1.1", "Transfer-Encoding: chunked"))
         second.send(b"3c\r\n" + b"b" * 60 + b"\r\n0\r\n\r\n")
         assert second.answer().status == 503
+        # By the declared length, before a byte of the body is asked for.
+        second.send(post(b"b" * 60, "Expect: 100-continue")[:-60])
+        assert second.line().startswith(b"HTTP/1.1 503")
         gate.open()
         assert first.answer().body == b"a" * 60
 
@@ -146,3 +152,80 @@ def test_sigterm_finishes_what_the_pool_computes(
         gate.open()
         assert [wire.answer().body for wire in wires] == [b"in flight"] * 5
         assert server.process.wait(timeout=20) == 0
+
+
+def _pings(server: Server, until: subprocess.Popen[str]) -> list[float]:
+    """Seconds of one /ping after the other, for as long as the load lasts."""
+    seconds = []
+    with Wire(server.port) as wire:
+        while until.poll() is None:
+            began = time.perf_counter()
+            wire.send(head("GET /ping HTTP/1.1", "Host: x"))
+            assert wire.answer("GET").status == 200
+            seconds.append(time.perf_counter() - began)
+            time.sleep(0.01)
+    return sorted(seconds)
+
+
+def _loaded(server: Server) -> tuple[list[float], list[tuple[int, float]]]:
+    """Pings during 256 connections × 1,000 rows, and what the load got."""
+    client = Path(__file__).with_name("load_client.py")
+    arguments = [sys.executable, str(client), str(server.port), "256", "4", "1000"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as load:
+        assert load.stdout
+        with ThreadPoolExecutor(1) as reader:
+            output = reader.submit(load.stdout.read)
+            pings = _pings(server, load)
+        return pings, [(status, seconds) for status, seconds in json.loads(output.result())]
+
+
+def test_overload(model: Path, servers: Servers) -> None:
+    """256 connections × 1,000 rows: refused or answered, none cut off; /ping does not wait in the
+    queue; afterwards nothing is left of it. Without the bound (the control) nothing is refused, and
+    who is answered waits several times as long."""
+    server = servers.start(model, MLOPS_QUEUE_LIMIT="16")
+    assert server.url
+    pings, results = _loaded(server)
+    statuses = {status for status, _ in results}
+    assert statuses == {200, 503}
+    assert len(results) == 256 * 4
+    waits = sorted(seconds for status, seconds in results if status == 200)
+    median = waits[len(waits) // 2]
+    assert pings[int(len(pings) * 0.99)] < max(median, 0.2)
+    text = requests.get(f"{server.url}/metrics", timeout=5).text
+    for gauge in ("mlops_in_flight_requests", "mlops_queue_depth", "mlops_buffered_bytes"):
+        assert f"{gauge} 0\n" in text
+
+    unbound = servers.start(model, MLOPS_QUEUE_LIMIT="100000")
+    assert unbound.url
+    _, results = _loaded(unbound)
+    assert {status for status, _ in results} == {200}
+    longest = sorted(seconds for _, seconds in results)
+    assert longest[len(longest) // 2] > 2 * median
+
+
+def test_sigterm_under_load_cuts_nobody_off(model: Path, servers: Servers) -> None:
+    """Each of 16 callers gets a reply to whatever it sent, the last with `Connection: close`."""
+    server = servers.start(model)
+    port = server.port
+    request = post(rows(1))
+
+    def call() -> tuple[int, str]:
+        count = 0
+        with Wire(port) as wire:
+            while True:
+                wire.send(request)
+                answer = wire.answer()
+                assert answer.status == 200
+                count += 1
+                if "connection" in answer.headers:
+                    return count, answer.headers["connection"]
+
+    with ThreadPoolExecutor(16) as callers:
+        calls = [callers.submit(call) for _ in range(16)]
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        ended = [call.result(timeout=30) for call in calls]
+    assert server.process.wait(timeout=20) == 0
+    assert {last for _, last in ended} == {"close"}
+    assert sum(count for count, _ in ended) > 16

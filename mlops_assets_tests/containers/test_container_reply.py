@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from mlops_assets.containers.reply import CSV, JSON, JSON_LINES, Refused, negotiate, render
+from mlops_assets.containers.reply import (
+    ARROW,
+    CSV,
+    JSON,
+    JSON_LINES,
+    NPY,
+    TYPES,
+    Refused,
+    error,
+    negotiate,
+    render,
+    render_one,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +60,24 @@ def test_the_default_is_a_setting() -> None:
     assert negotiate("", CSV) == negotiate("*/*", CSV) == CSV
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 2)])
-def test_all_types_carry_the_same_numbers(shape: tuple[int, ...]) -> None:
-    """Guards against digits lost in one of the types."""
-    answers = np.random.default_rng(0).random(shape)
-    assert json.loads(render(answers, JSON))["predictions"] == answers.tolist()
-    lines = render(answers, JSON_LINES).splitlines()
-    assert [json.loads(line)["prediction"] for line in lines] == answers.tolist()
-    rows = [[float(x) for x in line.split(b",")] for line in render(answers, CSV).splitlines()]
-    assert np.array(rows).reshape(shape).tolist() == answers.tolist()
+@pytest.mark.parametrize("answers", [[0.25], [0.1, 1e-7], [[0.5, 0.25, 0.25]] * 2])
+def test_an_answer_is_the_same_number_in_every_type(answers: list[Any]) -> None:
+    """Guards against digits that get lost in one of the types."""
+    array = np.array(answers, dtype=np.float64)
+    with pa.ipc.open_stream(render(array, ARROW)) as stream:
+        assert stream.read_all()["prediction"].to_pylist() == answers
+    np.testing.assert_array_equal(
+        np.load(io.BytesIO(render(array, NPY)), allow_pickle=False), array
+    )
+    assert json.loads(render(array, JSON)) == {"predictions": answers}
+    lines = render(array, JSON_LINES).splitlines()
+    assert [json.loads(line)["prediction"] for line in lines] == answers
+    rows = list(csv.reader(io.StringIO(render(array, CSV).decode())))
+    assert np.array(rows, dtype=float).reshape(array.shape).tolist() == answers
+    for kind in TYPES:
+        assert render_one(answers[0], kind) == render(array[:1], kind)
+
+
+def test_a_message_that_utf_8_cannot_hold_is_still_a_reply() -> None:
+    """Guards against an error that is lost in another one: half of a surrogate pair in a value."""
+    assert b"\\\\ud800" in error(400, "not a number: \ud800").body

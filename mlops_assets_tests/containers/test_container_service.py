@@ -14,7 +14,7 @@ from mlops_assets.containers.front import Front
 from mlops_assets.containers.handle import Request
 from mlops_assets.containers.protocol import Connection
 from mlops_assets.containers.reply import Reply
-from mlops_assets.containers.serve_settings import ServeSettings
+from mlops_assets.containers.serve_settings import ServeSettings, cores
 from mlops_assets.containers.service import Service
 from mlops_assets_tests.containers.wire import post
 
@@ -191,3 +191,18 @@ def test_execution_parameters_stay_within_sagemakers_product(settings: ServeSett
         read = json.loads(reply.body)
         assert read["MaxConcurrentTransforms"] * read["MaxPayloadInMB"] <= 100
         assert read["BatchStrategy"] == "MULTI_RECORD"
+
+
+@pytest.mark.parametrize(
+    ("asked", "multi_model", "workers"),
+    [("", "", 1), ("3", "", 3), ("auto", "", cores()), ("auto", "true", 1), ("1", "true", 1)],
+)
+def test_how_many_processes(
+    monkeypatch: pytest.MonkeyPatch, asked: str, multi_model: str, workers: int
+) -> None:
+    """One by default; as many as cores in the image, which says "auto"; threads share the cores."""
+    monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", asked)
+    monkeypatch.setenv("SAGEMAKER_MULTI_MODEL", multi_model)
+    settings = ServeSettings.from_environ()
+    assert settings.workers == workers
+    assert settings.threads == max(1, cores() // workers)

@@ -13,7 +13,9 @@ from mlops_assets_tests import deliveries
 ONLINE = ("recent_late",)
 
 
-def declare(source: deliveries.MadeParcels | None = None) -> MLPipeline:
+def declare(
+    source: deliveries.MadeParcels | None = None, online: tuple[str, ...] = ONLINE
+) -> MLPipeline:
     """A pipeline that registers whatever it has trained: the models here are not the point."""
     return dataclasses.replace(
         deliveries.declare(source=source),
@@ -22,5 +24,5 @@ def declare(source: deliveries.MadeParcels | None = None) -> MLPipeline:
         ),
         evaluation=Evaluation(primary="log_loss"),
         baselines=(),
-        endpoint=Endpoint(online=Online(columns=ONLINE)),
+        endpoint=Endpoint(online=Online(columns=online)),
     )

@@ -1,8 +1,8 @@
 """A model server of a few lines, run as image `plain`: answers "<model>:<body>".
 
 The model `bad` cannot be loaded, `slow…` takes a while. Words after the model's name are faults:
-`fail=4` answers every 4th request with a 500, `lag=0.1` takes so many seconds, `start=2` is ready
-only after so many. Some bodies ask for trouble.
+`fail=4` answers every 4th request with a 500, `crash=4` dies of it, `lag=0.1` takes so many
+seconds, `start=2` is ready only after so many. Some bodies ask for trouble.
 """
 
 import http.server
@@ -37,9 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
         time.sleep(float(FAULTS.get("lag", 0.05 if MODEL.startswith("slow") else 0)))
-        if next(COUNTER) % int(FAULTS.get("fail", sys.maxsize)) == 0:
+        number = next(COUNTER)
+        if number % int(FAULTS.get("fail", sys.maxsize)) == 0:
             return self.reply(500, b"out of order")
-        if body == b"die":
+        if body == b"die" or number % int(FAULTS.get("crash", sys.maxsize)) == 0:
             os._exit(1)
         if body == b"wrong row":
             return self.reply(400, b"row 1, column x")

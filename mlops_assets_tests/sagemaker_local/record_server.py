@@ -62,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(float(FACTS.get("lag", 0)))
             seen = {"records": body.count(b"\n") + 1, "bytes": len(body), "busy": busy}
             seen["word"] = os.environ.get("WORD", "")
-            print(json.dumps(seen), flush=True)
+            print(f"{json.dumps(seen)}\n", end="", flush=True)  # in one write: threads
             if number <= int(FACTS.get("flaky", 0)):
                 return self.reply(503, b"not yet")
             try:

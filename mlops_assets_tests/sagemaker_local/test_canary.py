@@ -60,6 +60,21 @@ def test_a_bad_canary_is_rolled_back_by_its_alarm(api: LocalApi):
     assert (set(after.answers), after.errors) == ({"old"}, {})
 
 
+def test_a_canary_that_dies_is_rolled_back_and_nobody_notices(api: LocalApi):
+    """Its requests are sent again, to the champion: what dies must still be seen by the alarm."""
+    api.model("d-old", "old")
+    api.model("d-new", "new crash=3")
+    api.deploy("dying", "d-old")
+    api.error_alarm("d-alarm", "dying", "d-new")
+    with Load(api, "dying", rate=100) as load:
+        api.update("dying", "d-new", canary(20, 60, "d-alarm"))
+        eventually(lambda: api.described("dying")["EndpointStatus"] != "Updating", within=20)
+        found = api.settled("dying")
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "d-old")
+    assert "d-alarm" in found["FailureReason"]
+    assert load.seen.errors == {}
+
+
 def test_without_its_alarm_the_same_canary_is_promoted(api: LocalApi):
     """The negative control of the test above: it is the alarm that sends the canary back."""
     api.model("n-old", "old")

@@ -120,6 +120,21 @@ def test_every_request_under_load_is_captured_or_counted(api: LocalApi):
     assert count(api, "counted", "CaptureRecordsLost") == 0
 
 
+def test_a_swap_loses_no_captured_request(new_api):
+    """The old fleet's queue must be written although its servers are gone, as must the last one."""
+    api = new_api("--capture-flush", "30")
+    captured(api, "swap-a")
+    captured(api, "swap-b")
+    with Load(api, "swap-a", rate=200) as load:
+        for config in ("swap-b", "swap-a"):
+            time.sleep(0.3)
+            api.update("swap-a", config)
+            api.settled("swap-a")
+    api.end()
+    assert load.seen.errors == {}
+    assert len(records(api, "swap-a")) == load.seen.total
+
+
 def test_a_share_is_a_share(api: LocalApi):
     """Ten per cent of the traffic, not all of it: it is paid for by the byte."""
     captured(api, "share", 10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from mlops_assets_tests.sagemaker_local.api import ROLE, LocalApi
 
@@ -121,3 +121,37 @@ def test_a_package_of_a_missing_archive_is_refused(api: LocalApi, group):
         )
     found = api.sm.list_model_packages(ModelPackageGroupName=group)
     assert found["ModelPackageSummaryList"] == []
+
+
+def test_a_package_s_life_cycle_is_kept_listed_and_changed_with_its_approval(api: LocalApi, group):
+    """Promotion lives in it: a list without it would need a request for every version."""
+    stage = {"Stage": "candidate", "StageStatus": "term-0", "StageDescription": "waits"}
+    arn = register(api, group, ModelLifeCycle=stage)
+    assert api.sm.describe_model_package(ModelPackageName=arn)["ModelLifeCycle"] == stage
+    before = api.sm.describe_model_package(ModelPackageName=arn)["LastModifiedTime"]
+    moved = {**stage, "Stage": "champion", "StageStatus": "term-1"}
+    api.sm.update_model_package(
+        ModelPackageArn=arn,
+        ModelLifeCycle=moved,
+        ModelApprovalStatus="Approved",
+        ApprovalDescription="looked at it",
+    )
+    found = api.sm.describe_model_package(ModelPackageName=f"{group}/1")
+    assert (found["ModelLifeCycle"], found["ModelApprovalStatus"]) == (moved, "Approved")
+    assert found["ApprovalDescription"] == "looked at it"
+    assert found["LastModifiedTime"] > before
+    (listed,) = api.sm.list_model_packages(
+        ModelPackageGroupName=group, ModelApprovalStatus="Approved"
+    )["ModelPackageSummaryList"]
+    assert listed["ModelLifeCycle"] == moved
+
+
+def test_a_stage_that_sagemaker_would_refuse_is_refused(api: LocalApi, group):
+    """``rolled_back`` works nowhere but here, then: a stage is a name without underscores."""
+    arn = register(api, group)
+    for stage in (
+        {"Stage": "rolled_back", "StageStatus": "x"},
+        {"Stage": "candidate"},
+    ):
+        with pytest.raises((ClientError, ParamValidationError)):
+            api.sm.update_model_package(ModelPackageArn=arn, ModelLifeCycle=stage)

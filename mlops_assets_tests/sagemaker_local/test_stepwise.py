@@ -118,6 +118,33 @@ def test_a_rollback_that_fails_is_called_so(api: LocalApi):
     assert {api.invoke("stuck") for _ in range(6)} == {"old:1"}
 
 
+def test_trouble_that_nobody_foresaw_leaves_the_old_fleet_serving(new_api, tmp_path):
+    """A defect of the deployment's own must end like a bad challenger, not half-way."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("""
+import sys
+from mlops_assets.sagemaker_local import __main__, hosting
+resize, calls = hosting.Fleet.resize, []
+async def second_time(self, counts):
+    calls.append(counts)
+    if len(calls) == 2:
+        raise RuntimeError("unforeseen")
+    await resize(self, counts)
+hosting.Fleet.resize = second_time
+sys.exit(__main__.main())
+""")
+    api = new_api(program=(str(broken),))
+    api.model("un-old", "old", instances=2)
+    api.model("un-new", "new", instances=2)
+    api.deploy("un", "un-old")
+    api.update("un", "un-new", rolling(1, 0))
+    found = api.settled("un")
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "un-old")
+    assert "unforeseen" in found["FailureReason"]
+    assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert {api.invoke("un") for _ in range(6)} == {"old:1"}
+
+
 def watch_now(api: LocalApi, endpoint: str) -> list[float]:
     pending = api.described(endpoint).get("PendingDeploymentSummary", {})
     return [v["CurrentWeight"] for v in pending.get("ProductionVariants", [])]

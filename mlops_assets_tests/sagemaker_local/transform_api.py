@@ -28,7 +28,7 @@ def model(api: LocalApi, name: str, *facts: str) -> str:
 def request(name: str, model_name: str, **changes: Any) -> dict[str, Any]:
     """A CreateTransformJob request; ``source`` and ``output`` add to those members."""
     source, output = changes.pop("source", {}), changes.pop("output", {})
-    where = {"S3DataType": "S3Prefix", "S3Uri": f"s3://in/{name}"}
+    where = {"S3DataType": "S3Prefix", "S3Uri": f"s3://inputs/{name}"}
     return {
         "TransformJobName": name,
         "ModelName": model_name,
@@ -54,7 +54,7 @@ def wait(api: LocalApi, name: str) -> dict[str, Any]:
 def transform(api: LocalApi, job: dict[str, Any], **objects: bytes) -> dict[str, Any]:
     """Put the objects where the job looks for them, run it, describe it."""
     for key, content in objects.items():
-        api.objects.write(f"s3://in/{job['TransformJobName']}/{key}", content)
+        api.objects.write(f"s3://inputs/{job['TransformJobName']}/{key}", content)
     api.sm.create_transform_job(**job)
     return wait(api, job["TransformJobName"])
 
@@ -67,8 +67,8 @@ def outputs(api: LocalApi, name: str) -> dict[str, bytes]:
     }
 
 
-def requests(api: LocalApi, name: str) -> list[dict[str, Any]]:
-    """What the job's model servers printed of the requests they got."""
-    found = api.logs.filter_log_events(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")
+def requests(api: LocalApi, name: str, group: str = GROUP) -> list[dict[str, Any]]:
+    """What a job's (or variant's) model servers printed of the requests they got."""
+    found = api.logs.filter_log_events(logGroupName=group, logStreamNamePrefix=f"{name}/")
     lines = [event["message"] for event in found["events"]]
     return [json.loads(line) for line in lines if line.startswith("{")]

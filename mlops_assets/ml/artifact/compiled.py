@@ -12,9 +12,10 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
+from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact.spec import CategoryColumn, FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import category_text
@@ -30,6 +31,11 @@ _DIGITS = b"0123456789+-.eE,"
 _NONE_FIRST = (b"", b",")
 _NAN = math.nan
 _ZERO, _NANS = -1, -2  # in place of a cell's index: no cell is set, or all of them are NaN
+
+
+def cells_of(array: NDArray[Any]) -> Any:
+    """A contiguous array's memory as a flat memoryview, whose items cost less than NumPy's."""
+    return memoryview(array.data).cast("B").cast(cast(Any, array.dtype.char))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.ml.artifact.compiled import GIVES_UP, CompiledRows, Fill
+from mlops_assets.ml.artifact.compiled import GIVES_UP, CompiledRows, Fill, cells_of
 from mlops_assets.ml.artifact.errors import EncodingError
 from mlops_assets.ml.artifact.spec import CategoryColumn, FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import (
@@ -49,7 +49,7 @@ class Encoder:
 
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
-        self._names, self._width = spec.names, spec.width
+        self._names, self.width = spec.names, spec.width
         self.rows = CompiledRows.of(spec)
         offsets = np.cumsum([0, *(column.width for column in spec.columns)])
         placed = list(zip(spec.columns, offsets[:-1].tolist(), strict=True))
@@ -84,7 +84,7 @@ class Encoder:
                 return self.by_rows(self.rows.objects, list(zip(*given, strict=True)))
             except GIVES_UP:
                 pass  # by columns it is said what is wrong, if anything is
-        out = np.zeros((rows, self._width), dtype=np.float32)
+        out = np.zeros((rows, self.width), dtype=np.float32)
         if self._numbers:
             out[:, self._number_at] = self._encode_numbers(columns, rows).T
         for column, at, codes in self._categories:
@@ -93,9 +93,9 @@ class Encoder:
 
     def by_rows(self, fill: Fill, rows: Sequence[Sequence[Any]]) -> NDArray[np.float32]:
         """The matrix of rows that one of `self.rows` encodes. Raises one of GIVES_UP."""
-        width = self._width
+        width = self.width
         out = np.empty((len(rows), width), dtype=np.float32)
-        cells = memoryview(out).cast("B").cast("f")
+        cells = cells_of(out)
         for index, row in enumerate(rows):
             fill(row, cells, index * width)
         return out

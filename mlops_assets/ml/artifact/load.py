@@ -115,15 +115,16 @@ class Artifact:
         return self.estimator(self.encoder.encode(columns))
 
     def gains_from_batches(self) -> bool:
-        """Whether rows are cheapest together, and answered together as they are alone: a graph may
-        mix rows (a softmax over the wrong axis does), and callers' rows must never meet in one."""
-        if not self.estimator.gains_from_batches:
+        """Whether rows of several callers should be answered by one run: it takes less than half
+        as long, measured here and now, and gives the same answers. A graph may mix rows (a softmax
+        over the wrong axis does), and callers' rows must never meet in one."""
+        if not self.estimator.may_gain_from_batches:
             return False
         matrix = self.encoder.encode(self._golden.columns)
-        alone = np.concatenate(
-            [self.estimator(matrix[row : row + 1]) for row in range(len(matrix))]
-        )
-        return not differs(self.estimator(matrix), alone, self._golden.scale).any()
+        alone = np.concatenate([self.estimator(row[np.newaxis]) for row in matrix])
+        if differs(self.estimator(matrix), alone, self._golden.scale).any():
+            return False
+        return self.estimator.speed_of_batches(matrix) > 2
 
     def check_golden(self) -> None:
         """Answer the golden rows; raise ArtifactError if any answer is not the recorded one."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact import manifest as files
+from mlops_assets.ml.artifact.compiled import cells_of
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.artifact.estimator import Answers, shaped
@@ -118,7 +119,7 @@ class NativeOneRow:
     def __init__(self, model: NativeModel, width: int) -> None:
         self._matrix = np.zeros((1, width), dtype=np.float32)
         self._model = model
-        self.cells = memoryview(self._matrix).cast("B").cast("f")
+        self.cells = cells_of(self._matrix)
 
     def run(self) -> Any:
         """The answer to what `cells` hold: a float, or for multiclass a list of them."""

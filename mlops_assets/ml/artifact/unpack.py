@@ -18,6 +18,7 @@ from mlops_assets.ml.artifact.errors import ArtifactError
 MAX_BYTES = 4 * 1024**3
 MAX_RATIO = 100
 MAX_MEMBERS = 10_000
+MAX_NAME = 255  # bytes, what file systems take
 # Below this an archive may compress as well as it likes: a small one of zeros harms nobody.
 FREE_BYTES = 1024**2
 # What tarfile may read to find the next member: it keeps a whole header record in memory.
@@ -59,6 +60,7 @@ def unpack(
 
 def _extract(stream: _Capped, staging: Path, max_members: int) -> None:
     seen: set[PurePosixPath] = set()
+    plain: set[PurePosixPath] = set()
     with tarfile.open(fileobj=stream, mode="r|", bufsize=65536) as tar:  # type: ignore[call-overload]
         while (member := tar.next()) is not None:
             path = PurePosixPath(member.name)
@@ -68,9 +70,19 @@ def _extract(stream: _Capped, staging: Path, max_members: int) -> None:
                 raise ArtifactError(f"the archive holds an unsafe path: {member.name!r}")
             if not (member.isreg() or member.isdir()):
                 raise ArtifactError(f"the archive holds {member.name!r}: neither file nor folder")
-            if path in seen and member.isreg():
+            if member.issparse():  # its holes are not in the archive, and have any size
+                raise ArtifactError(f"the archive holds {member.name!r}: a file with holes")
+            if any(len(os.fsencode(part)) > MAX_NAME for part in path.parts):
+                raise ArtifactError(f"the archive holds a name that is too long: {path.name[:40]}…")
+            if (
+                path in plain
+                or (path in seen and member.isreg())
+                or plain.intersection(path.parents)
+            ):
                 raise ArtifactError(f"the archive holds {member.name!r} twice")
             seen.add(path)
+            if member.isreg():
+                plain.add(path)
             stream.grant(member.size + HEADER_BYTES)
             tar.extract(member, staging, filter="data")
             stream.grant(HEADER_BYTES)

@@ -6,7 +6,7 @@ Belongs here: what the two encoders (encode.py by column, encode_rows.py by valu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,10 @@ class Coded:
 
     values: Sequence[Any]
     codes: NDArray[np.int32]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The rows' values."""
+        return (None if code < 0 else self.values[code] for code in self.codes.tolist())
 
     def __len__(self) -> int:
         """Rows."""
@@ -80,7 +84,7 @@ def is_missing(value: Any) -> bool:
 def objects(name: str, values: Values) -> Sequence[Any]:
     """A column's values as Python's own; refuses arrays that would turn into numbers unseen."""
     if isinstance(values, Coded):
-        return [None if code < 0 else values.values[code] for code in values.codes.tolist()]
+        return list(values)
     if not hasattr(values, "dtype"):
         return values
     array = np.asarray(values)

@@ -11,8 +11,9 @@ once, and a period is CloudWatch's shortest, 10 s (`Placement.alarm_period_s`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlops_assets.resources.sagemaker.errors import patiently
@@ -118,13 +119,13 @@ def wrong_answers_request(endpoint: str, config_name: str, variant: str, n: int)
     return {"Namespace": OWN_NAMESPACE, "MetricData": [data]}
 
 
-def put(cloudwatch: Any, requests: Sequence[dict[str, Any]]) -> None:
+def put(cloudwatch: Any, requests: Sequence[Mapping[str, Any]]) -> None:
     """Put alarms up in a fresh state: SageMaker refuses an update while one of them is tripped."""
     if not requests:
         return
     patiently(lambda: cloudwatch.delete_alarms(AlarmNames=[r["AlarmName"] for r in requests]))
     for request in requests:
-        patiently(lambda request=request: cloudwatch.put_metric_alarm(**request))
+        patiently(partial(cloudwatch.put_metric_alarm, **request))
 
 
 def tripped(cloudwatch: Any, names: Sequence[str]) -> list[Tripped]:
@@ -150,8 +151,7 @@ def take_down(cloudwatch: Any, slug: str, *, except_config: str | None) -> list[
         if (found := mine.fullmatch(alarm["AlarmName"])) and found[1] != except_config
     ]
     for start in range(0, len(names), 100):
-        part = names[start : start + 100]
-        patiently(lambda part=part: cloudwatch.delete_alarms(AlarmNames=part))
+        patiently(partial(cloudwatch.delete_alarms, AlarmNames=names[start : start + 100]))
     return names
 
 

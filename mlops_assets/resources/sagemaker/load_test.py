@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
 from mlops_assets.resources.sagemaker.endpoints import carry_out, serving_now
+from mlops_assets.resources.sagemaker.endpoint_watch import Watch
 from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
 from mlops_assets.resources.sagemaker.names import name_of, slugify
 from mlops_assets.resources.sagemaker.rollout_plan import make_plan
@@ -79,6 +80,7 @@ def measure(
     finally:
         if found_or_none(lambda: client.describe_endpoint(EndpointName=temporary.name)):
             patiently(lambda: client.delete_endpoint(EndpointName=temporary.name))
+            Watch(client, temporary.name, 600, poll_s).settled()
     return Measured(tuple(points), best(points, p99_ms))
 
 

@@ -13,7 +13,7 @@ import dagster as dg
 
 # Failures that AWS attributes to itself: trying again may help. An error of the script
 # ("AlgorithmError") or of the request ("ClientError") comes back each time, and is paid each time.
-_WORTH_RETRYING = ("CapacityError", "InternalServerError")
+WORTH_RETRYING = ("CapacityError", "InternalServerError")
 
 
 def artifact_uri(job: Mapping[str, Any]) -> str | None:
@@ -87,5 +87,5 @@ def failure_of(
             "failure_reason": reason,
             "log_tail": dg.MetadataValue.md("```\n" + "\n".join(log_tail) + "\n```"),
         },
-        allow_retries=status == "Failed" and reason.startswith(_WORTH_RETRYING),
+        allow_retries=status == "Failed" and reason.startswith(WORTH_RETRYING),
     )

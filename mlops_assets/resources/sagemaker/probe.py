@@ -23,10 +23,15 @@ TIMED = 300
 """Rows that are asked one by one, for their latencies."""
 _BATCH = 200
 _WARM_UP = 3
+_TICK_S = 1.0
 
 
 class WrongAnswer(Exception):
     """The model answered, and wrongly: an error of its own, or no finite number for each row."""
+
+
+class NotAsked(Exception):
+    """The request did not get to the model: our network's or the service's trouble."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class Asked:
     asked: int
     wrong: int
     problem: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether any row was answered right."""
+        return bool(np.isfinite(self.answers).any())
 
     @property
     def p99_ms(self) -> float | None:
@@ -115,6 +125,8 @@ class Prober:
             return 0
         self._last = now
         for _ in range(allowed):
+            if time.monotonic() - now > _TICK_S:
+                break  # a slow model must not keep us from looking at its alarms
             row = self._rows[self._sent % len(self._rows)]
             self._asker.send([row], inference_id=f"{self._prefix}-{self._sent}")
             self._sent += 1
@@ -150,8 +162,8 @@ class _Asker:
             self.wrong += 1
             self.problem = self.problem or str(error)
             return [None] * len(rows)
-        except (HTTPClientError, BotoConnectionError) as error:
-            # Our way to the service, not the model: no reason to take it back.
+        except NotAsked as error:
+            # No reason to take a model back.
             self.problem = self.problem or f"not reached: {error}"
             return [None] * len(rows)
         self.latencies_ms.append(1000 * (time.perf_counter() - started))
@@ -166,9 +178,11 @@ def _predictions(
         reply = runtime.invoke_endpoint(
             **target, ContentType="application/json", Accept="application/json", Body=body
         )
+    except (HTTPClientError, BotoConnectionError) as error:
+        raise NotAsked(str(error)) from error
     except ClientError as error:
         if error_code(error) in ("ServiceUnavailable", "ThrottlingException"):
-            return [None] * len(rows)  # the service is busy; the model was not asked
+            raise NotAsked(error_message(error)) from error
         raise WrongAnswer(error_message(error)[:300]) from error
     said = reply["Body"].read()
     try:

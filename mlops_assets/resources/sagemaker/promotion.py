@@ -18,6 +18,9 @@ from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
 from mlops_assets.resources.sagemaker.lifecycle_state import Standing, State, life_cycle
 from mlops_assets.resources.sagemaker.registry import ModelPackage
 
+# On a run that deploys: the package that was approved, whatever was registered since.
+PACKAGE_TAG = "mlops/package"
+
 
 def mark_champion(client: Any, group: str, package_arn: str, *, reason: str = "") -> None:
     """Make a package the group's champion; who was it becomes ``previous``.

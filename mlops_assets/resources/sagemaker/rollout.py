@@ -128,7 +128,7 @@ class _Rollout:
         if change.action:
             self._say(f"{change.action} {change.config_name}")
         if watched or change.watch_s:
-            alarms.put(self._sagemaker.cloudwatch(), list(change.alarms))
+            alarms.put(self._sagemaker.cloudwatch(), change.alarms)
         try:
             carry_out(
                 self._client,
@@ -221,7 +221,7 @@ class _Rollout:
             latency = rollout_verdict.latency(bounds, self._before, after)
         held_out = self._held_out
         lines = (
-            rollout_verdict.health(after.problem if after.wrong else ""),
+            rollout_verdict.health(_problem(after)),
             rollout_verdict.errors(bounds, self._traffic(change), after),
             latency,
             rollout_verdict.agreement(bounds, self._before, after, held_out.scale, held_out.unit),
@@ -258,6 +258,12 @@ class _Rollout:
 
 def _names(config: Mapping[str, Any] | None) -> list[str]:
     return [variant["VariantName"] for variant in (config or {}).get("ProductionVariants", [])]
+
+
+def _problem(after: Asked) -> str:
+    if after.wrong or (after.asked and not after.answered):
+        return after.problem or "no probe was answered"
+    return ""
 
 
 def _p99(asked: Asked) -> str:

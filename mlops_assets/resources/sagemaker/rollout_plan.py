@@ -111,7 +111,7 @@ class Plan:
         """The plan in words, one step a line."""
         package = self.package_arn.rpartition("model-package/")[2]
         if not self.changed:
-            return [f"{self.endpoint} serves {package} already: nothing is to be done"]
+            return [f"{self.endpoint} serves {package}, as before: nothing is to be done"]
         told = [f"{self.endpoint}: {package} by {describe(self.rollout)}"]
         told += [change.why for change in self.changes if change.action]
         if self.previous_config:

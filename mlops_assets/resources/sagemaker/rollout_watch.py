@@ -11,6 +11,7 @@ from typing import Any
 
 from mlops_assets.resources.sagemaker import alarms
 from mlops_assets.resources.sagemaker.endpoint_spec import SHADOW
+from mlops_assets.resources.sagemaker.errors import patiently
 from mlops_assets.resources.sagemaker.probe import Prober
 from mlops_assets.resources.sagemaker.rollout_outcome import HeldOut
 from mlops_assets.resources.sagemaker.rollout_plan import Change
@@ -55,7 +56,7 @@ class Watcher:
             request = alarms.wrong_answers_request(
                 self._endpoint, self._change.config_name, self._change.judged, wrong
             )
-            self._sagemaker.cloudwatch().put_metric_data(**request)
+            patiently(lambda: self._sagemaker.cloudwatch().put_metric_data(**request))
             self._say(f"{wrong} probes were answered wrongly: {self._prober.problem}")
 
 
@@ -63,7 +64,7 @@ def _stage(found: Mapping[str, Any]) -> str:
     """What an endpoint is doing, in words."""
     pending = found.get("PendingDeploymentSummary") or {}
     parts = [
-        f"{status['Status']}"
+        " ".join(filter(None, (status["Status"], status.get("StatusMessage"))))
         for variant in pending.get("ProductionVariants", [])
         for status in variant.get("VariantStatus", [])
     ]

@@ -80,6 +80,7 @@ class SageMakerResource(dg.ConfigurableResource):
             retries={"mode": "adaptive", "total_max_attempts": self.max_attempts},
             connect_timeout=10,
             read_timeout=70,
+            max_pool_connections=32,  # the load test's callers share one client
             tcp_keepalive=True,
         )
         if endpoint is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from mlops_assets.resources.sagemaker.alarms import NAMESPACE, dimensions
@@ -74,8 +75,12 @@ def _sums(
     token: dict[str, str] = {}
     while True:
         page = patiently(
-            lambda token=token: cloudwatch.get_metric_data(
-                MetricDataQueries=queries, StartTime=start, EndTime=end, **token
+            partial(
+                cloudwatch.get_metric_data,
+                MetricDataQueries=queries,
+                StartTime=start,
+                EndTime=end,
+                **token,
             )
         )
         for result in page["MetricDataResults"]:

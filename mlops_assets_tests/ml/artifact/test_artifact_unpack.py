@@ -58,7 +58,12 @@ def test_a_sound_archive_unpacks(tmp_path: Path) -> None:
         (("l", None, {"type": tarfile.SYMTYPE, "linkname": "ok"}), "neither file"),
         (("l", None, {"type": tarfile.LNKTYPE, "linkname": "ok"}), "neither file"),
         (("d", None, {"type": tarfile.CHRTYPE, "devmajor": 1}), "neither file"),
+        (("b", None, {"type": tarfile.BLKTYPE, "devmajor": 8}), "neither file"),
+        (("l", None, {"type": tarfile.LNKTYPE, "linkname": "../../../etc/passwd"}), "neither file"),
         (("p", None, {"type": tarfile.FIFOTYPE}), "neither file"),
+        (("ok", None, {"type": tarfile.DIRTYPE}), "twice"),
+        (plain("ok/below"), "twice"),
+        (plain("x" * 256), "name that is too long"),
         (plain("ok"), "twice"),
         (plain("./ok"), "twice"),
     ],
@@ -88,6 +93,23 @@ def test_a_header_bomb_is_refused(tmp_path: Path) -> None:
         stream.write(header.tobuf(tarfile.USTAR_FORMAT))
         stream.write(bytes(header.size))
     refused(path, "header of unreasonable size", max_ratio=10_000)
+
+
+def test_a_file_of_holes_is_refused(tmp_path: Path) -> None:
+    """Guards against a terabyte of nothing: a sparse member's size is no byte in the archive, but
+    every one that is read later. The control: tarfile makes it."""
+    holes = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,1"}
+    size = 2**40
+    header = {**holes, "GNU.sparse.size": str(size), "GNU.sparse.numblocks": "1"}
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("sparse")
+        info.size, info.pax_headers = 1, header
+        tar.addfile(info, io.BytesIO(b"x"))
+    with tarfile.open(path) as tar:
+        (member,) = tar.getmembers()
+        assert (member.isreg(), member.issparse(), member.size) == (True, True, size)
+    refused(path, "a file with holes")
 
 
 def test_caps_on_size_and_count(tmp_path: Path) -> None:

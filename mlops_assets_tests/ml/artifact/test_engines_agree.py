@@ -153,8 +153,12 @@ MIXED = net(
 )
 
 
-@pytest.mark.parametrize(("graph", "batches"), [(MATMUL, True), (MIXED, False)])
-def test_a_net_is_answered_in_batches_unless_it_mixes_rows(graph: bytes, batches: bool) -> None:
+@pytest.mark.parametrize(
+    ("graph", "speed", "batches"), [(MATMUL, 3, True), (MATMUL, 1.5, False), (MIXED, 3, False)]
+)
+def test_a_net_is_answered_in_batches_where_it_pays_and_mixes_no_rows(
+    graph: bytes, speed: float, batches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Guards against one caller's answer depending on another caller's row."""
     columns = [{"name": name, "type": "number"} for name in "ab"]
     content = {"version": 1, "kind": "regression", "label": "y", "columns": columns}
@@ -163,7 +167,8 @@ def test_a_net_is_answered_in_batches_unless_it_mixes_rows(graph: bytes, batches
     golden = load.GoldenRows.from_bytes(json.dumps(rows).encode())
     manifest: Any = type("Manifest", (), {"files": {}})()
     artifact = Artifact(manifest, spec, Estimator(graph, spec), golden, Path())
-    assert artifact.estimator.gains_from_batches
+    assert artifact.estimator.speed_of_batches(np.ones((1, 2), dtype=np.float32)) > 0
+    monkeypatch.setattr(Estimator, "speed_of_batches", lambda self, matrix: speed)
     assert artifact.gains_from_batches() is batches
 
 

@@ -157,7 +157,7 @@ def test_killed_between_the_two_writes_the_next_one_finishes(lab: Lab, calls, th
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("at", ["PaginatedList", "UpdateModelPackage"])
+@pytest.mark.parametrize("at", ["ListModelPackages", "UpdateModelPackage"])
 def test_of_two_promotions_that_race_one_wins(lab: Lab, at: str) -> None:
     """Row 25: both have read the same registry before either writes, and write the same term.
     Without the second look one would be left with two champions, or with none."""
@@ -175,10 +175,7 @@ def test_of_two_promotions_that_race_one_wins(lab: Lab, at: str) -> None:
                 waited[0] = True
                 together.wait(timeout=60)
 
-        event = "after-call.sagemaker.ListModelPackages"
-        if at == "UpdateModelPackage":
-            event = "after-call.sagemaker.UpdateModelPackage"
-        mine.meta.events.register(event, wait)
+        mine.meta.events.register(f"after-call.sagemaker.{at}", wait)
         try:
             promotion.mark_champion(mine, group, arn)
         except BaseException as error:
@@ -285,3 +282,17 @@ def test_a_package_of_another_group_is_named(lab: Lab) -> None:
     registered(lab, "another-group", 1)
     with pytest.raises(RegistryError, match=r"no model package .*one-group/1 in .*another-group"):
         promotion.mark_champion(lab.sagemaker.client(), "another-group", package.arn)
+
+
+@pytest.mark.integration
+def test_a_rollback_that_failed_leaves_the_champion_it_could_not_replace(lab: Lab) -> None:
+    """Rejected and serving: the next restart of its endpoint would be refused by SageMaker."""
+    client, group = lab.sagemaker.client(), "reinstated"
+    packages = registered(lab, group, 2)
+    for each in packages:
+        promotion.mark_champion(client, group, each.arn)
+    promotion.mark_rolled_back(client, group, packages[1].arn, reason="slow")
+    promotion.reinstate(client, group, packages[1].arn, reason="the way back failed")
+    assert states(client, group) == ["previous", "champion"]
+    found = registry.describe(client, packages[1].arn)
+    assert (found.status, found.decision) == ("Approved", "the way back failed")

@@ -99,6 +99,29 @@ def test_a_good_challenger_is_promoted_and_a_second_run_changes_nothing(lab: Lab
     assert sorted(alarm_names(lab, "good")) == sorted(names)
 
 
+def test_what_is_sent_is_what_the_plan_said(lab: Lab) -> None:
+    """Guards against a plan that is shown and another one that is carried out."""
+    champion(lab, "planned")
+    mine = lab.fresh()
+    sent: list[tuple[str, dict[str, Any]]] = []
+    changing = ("CreateModel", "CreateEndpointConfig", "UpdateEndpoint", "PutMetricAlarm")
+    for client in (mine.client(), mine.cloudwatch()):
+        client.meta.events.register(
+            "provide-client-params.*.*",
+            lambda params, model, **_: sent.append((model.name, dict(params))),
+        )
+    arn = package(lab, "planned", "planned-2")
+    outcome = roll_out(mine, spec("planned", arn, CANARY), rows(), poll_s=0.2)
+    (change,) = outcome.plan.changes
+    planned = sorted(
+        (operation, json.dumps(dict(request))) for operation, request in change.calls()
+    )
+    done = [(operation, json.dumps(params)) for operation, params in sent if operation in changing]
+    assert sorted(done) == planned
+    order = [operation for operation, _ in done]
+    assert order.index("PutMetricAlarm") < order.index("UpdateEndpoint"), "watched from the start"
+
+
 def test_a_challenger_that_answers_worse_than_evaluated_is_taken_back(lab: Lab) -> None:
     """Guards against a promise that serving does not keep: healthy, fast, and wrong."""
     first = champion(lab, "worse")

@@ -174,7 +174,9 @@ def test_a_first_deployment_is_created_unwatched_and_what_serves_is_left_alone()
         Serving({"EndpointConfigName": config["EndpointConfigName"]}, config),
     )
     assert not again.changed
-    assert again.lines() == ["flight-delays serves flight-delays/1 already: nothing is to be done"]
+    assert again.lines() == [
+        "flight-delays serves flight-delays/1, as before: nothing is to be done"
+    ]
 
 
 def test_an_interrupted_shadow_goes_on_where_it_was() -> None:
