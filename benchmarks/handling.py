@@ -1,6 +1,6 @@
 """What answering costs without HTTP: `handle` beside raw ONNX Runtime on rows already encoded.
 
-    python benchmarks/handling.py [--model DIRECTORY --rows FILE.parquet] [--trees 300] [--seconds 2]
+    python benchmarks/handling.py [--model DIRECTORY --rows FILE.parquet] [--seconds 2]
 
 Without a model one is trained as in artifact.py (18 numbers, 6 categories). One process, one
 thread; each call gets the next of 1,024 distinct rows (of 16 distinct bodies where one holds 1,000

@@ -98,7 +98,7 @@ def _target(
 
 
 def _say(versions: Versions, bad: ModelPackage, target: ModelPackage, seconds: float) -> None:
-    console.print(f"served before   {named(bad)}, now {_out(bad)}")
+    console.print(f"served before   {named(bad)}, now rolled-back: nothing deploys it by itself")
     console.print(f"serves now      [bold]{named(target)}[/]")
     console.print(f"took            {seconds:.1f} s")
     console.print(
@@ -106,10 +106,6 @@ def _say(versions: Versions, bad: ModelPackage, target: ModelPackage, seconds: f
         "then materialize its endpoint.",
         soft_wrap=True,
     )
-
-
-def _out(bad: ModelPackage) -> str:
-    return f"rolled-back in {bad.group}: nothing deploys it by itself"
 
 
 def _note(

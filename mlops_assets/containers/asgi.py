@@ -31,6 +31,7 @@ class App:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         service = self._service
+        loop = service.loop
         method = scope["method"]
         headers = dict(scope["headers"])
         found = service.route(method, scope["path"])
@@ -39,7 +40,7 @@ class App:
         else:
             refused = service.refusal(found, _length(headers))
             if refused is None:
-                await self._invoke(found, headers, receive, send)
+                await self._invoke(loop, found, headers, receive, send)
                 return
         if refused is not None:
             if headers.get(b"expect", b"").lower() != b"100-continue":
@@ -49,7 +50,12 @@ class App:
             await _send(send, refused, head=method == "HEAD")
 
     async def _invoke(
-        self, route: Route, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self,
+        loop: asyncio.AbstractEventLoop,
+        route: Route,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
     ) -> None:
         service = self._service
         body = await self._body(route, receive)
@@ -67,7 +73,7 @@ class App:
         if len(body) <= route.inline_bytes and route.many is None:
             await _send(send, service.answer(route, request, name))
             return
-        answered: asyncio.Future[Reply] = service.loop.create_future()
+        answered: asyncio.Future[Reply] = loop.create_future()
         service.submit(route, request, name, answered.set_result)
         await _send(send, await answered)
 

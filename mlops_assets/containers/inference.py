@@ -20,10 +20,22 @@ import numpy as np
 import orjson
 
 from mlops_assets.containers.handle import Request
-from mlops_assets.containers.reply import CSV, JSON, JSON_LINES, Refused, Reply, error, media_type
+from mlops_assets.containers.reply import (
+    CSV,
+    JSON,
+    JSON_LINES,
+    NPY,
+    Refused,
+    Reply,
+    error,
+    media_type,
+)
 
 log = logging.getLogger(__name__)
-NPY = "application/x-npy"
+
+
+class NotFinite(Exception):
+    """NaN or infinity among the answers."""
 
 
 class InferenceHandler:
@@ -61,6 +73,9 @@ class InferenceHandler:
             return Reply(200, accept, result.encode() if isinstance(result, str) else bytes(result))
         except Refused as refused:
             return error(refused.status, refused.message)
+        except NotFinite:
+            log.error("the model's answer is not a finite number")
+            return error(500, "the model's answer is not a finite number", "nan")
         except Exception:  # whatever the user's code raises: the log gets it, the caller does not
             log.exception("inference.py failed")
             return error(500, "inference.py failed; the endpoint's log says why")
@@ -95,8 +110,10 @@ def default_predict_fn(data: Any, model: Any) -> Any:
 
 
 def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
-    """The prediction as JSON, JSON Lines, CSV or npy."""
+    """The prediction as JSON, JSON Lines, CSV or npy. Raises NotFinite for NaN and infinity."""
     array = np.asarray(prediction)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NotFinite
     kind, _ = media_type(accept)
     if kind == JSON:
         return orjson.dumps(array.tolist()), kind

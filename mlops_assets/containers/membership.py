@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+from contextlib import suppress
 
 from mlops_assets.containers.board import Board
 
@@ -20,13 +21,16 @@ READY, GO, LISTENS = b"R", b"G", b"L"
 
 
 class Membership:
-    """A worker's place among the others."""
+    """A worker's place among the others. It ends by SIGTERM when the supervisor is gone, even while
+    its model still loads."""
 
     def __init__(self, index: int, channel: int, board: int) -> None:
         for descriptor in (channel, board):  # no child of a model's own code may hold them open
             os.set_inheritable(descriptor, False)
         self._channel = socket.socket(fileno=channel)
         self.board = Board(board, index)
+        self._may_listen = threading.Event()
+        threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
 
     @classmethod
     def from_environ(cls) -> Membership | None:
@@ -40,17 +44,17 @@ class Membership:
     def wait_for_the_others(self) -> None:
         """Tell that the model answers rightly; return once every worker's does."""
         self._channel.sendall(READY)
-        if self._channel.recv(1) != GO:
-            os._exit(0)  # the supervisor ended: there is nobody to serve for
+        self._may_listen.wait()
 
     def listens(self) -> None:
-        """Tell that this worker listens, and end by SIGTERM when the supervisor is gone."""
+        """Tell that this worker listens."""
         self._channel.sendall(LISTENS)
-        threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
 
     def _watch(self) -> None:
-        while self._channel.recv(1):
-            pass
+        with suppress(ConnectionResetError):  # it ended before it had read everything
+            while said := self._channel.recv(1):
+                if said == GO:
+                    self._may_listen.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
 

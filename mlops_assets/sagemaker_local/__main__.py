@@ -29,6 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--invoke-limit", type=float, help="seconds that an invocation may take")
     parser.add_argument("--start-limit", type=float, help="seconds until a model server is healthy")
     parser.add_argument("--capture-flush", type=float, help="seconds that captured data waits")
+    parser.add_argument("--serverless-idle", type=float, help="seconds until one is stopped")
     parser.add_argument("--scaling-window", type=float, help="seconds that autoscaling looks back")
     parser.add_argument("--scaling-pause", type=float, help="seconds between its looks")
     return parser.parse_args()
@@ -40,6 +41,7 @@ def _config(arguments: argparse.Namespace) -> Config:
     names = ("job_workers", "job_stop_grace", "invoke_limit")
     given = {name: getattr(arguments, name) for name in names}
     given["capture_flush_s"] = arguments.capture_flush
+    given["serverless_idle_s"] = arguments.serverless_idle
     given["scaling_window_s"] = arguments.scaling_window
     given["scaling_pause_s"] = arguments.scaling_pause
     given["replica_start_limit"] = arguments.start_limit

@@ -30,6 +30,7 @@ from mlops_assets.sagemaker_local.store import Document, Store
 KIND = "async-invocation"
 MAX_QUEUED = 1000  # of an endpoint
 _MAX_INPUT = 100 * 2**20
+_BUSY_PAUSE_S = 2.0
 _EACH, _MAX_AT_ONCE = 4, 64  # requests on an instance where nothing is said; on all of them
 log = logging.getLogger(__name__)
 
@@ -155,19 +156,26 @@ class AsyncInvocations:
 
     async def _answer(self, document: Document) -> tuple[bytes | None, str]:
         """The model's answer, or None and why there is none."""
-        endpoint = document["Endpoint"]
         if time.time() > document["Created"] + document["TtlSeconds"]:
             return None, f"The request expired after {document['TtlSeconds']} s in the queue"
         try:
             body = await asyncio.to_thread(self._read, document["Input"])
         except (ObjectNotFound, ValueError) as error:
             return None, f"The input could not be read: {error}"
-        reply = await self._runtime.deliver(
-            endpoint, document["Headers"], body, document["TimeoutSeconds"], asynchronous=True
-        )
+        reply = await self._deliver(document, body)
         if reply.status == 200:
             return reply.body, ""
         return None, str(json.loads(reply.body)["message"])
+
+    async def _deliver(self, document: Document, body: bytes) -> Reply:
+        """The model's reply; asked for once more where nobody was there to answer."""
+        endpoint, headers = document["Endpoint"], document["Headers"]
+        limit = document["TimeoutSeconds"]
+        reply = await self._runtime.deliver(endpoint, headers, body, limit, asynchronous=True)
+        if reply.status == 503:
+            await asyncio.sleep(_BUSY_PAUSE_S)
+            reply = await self._runtime.deliver(endpoint, headers, body, limit, asynchronous=True)
+        return reply
 
     def _read(self, uri: str) -> bytes:
         size = next((info.size for info in self._objects.list(uri) if info.uri == uri), 0)

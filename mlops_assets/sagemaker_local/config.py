@@ -39,6 +39,7 @@ class Config:
     log_limit_bytes: int = 64 * 2**20
     capture_flush_s: float = 5.0
     capture_queue_bytes: int = 64 * 2**20
+    serverless_idle_s: float = 300.0
     scaling_pause_s: float = 5.0
     scaling_window_s: float = 60.0
     # False only in tests: a swap that waits for no request and sends none again must lose some.

@@ -71,6 +71,9 @@ def rescaled(serving: FleetSpec, request: Document, limit: int) -> FleetSpec:
         name = wanted["VariantName"]
         if name not in known:
             raise invalid(f"Variant {name} not found in endpoint {serving.endpoint}.")
+        serverless = any(v.name == name and v.serverless for v in serving.variants)
+        if serverless and "DesiredInstanceCount" in wanted:
+            raise invalid(f"Variant {name} is serverless: it has no DesiredInstanceCount")
         if "ServerlessUpdateConfig" in wanted:
             raise unsupported("ServerlessUpdateConfig", "give DesiredInstanceCount")
         if "DesiredWeight" in wanted:

@@ -34,11 +34,15 @@ def _summary(variant: Document, wanted: Document | None, traffic: Traffic | None
     if wanted is not None:
         desired = next(other for other in wanted["variants"] if other["name"] == variant["name"])
     live = _live(variant["name"], traffic)
-    return {
+    shown = {
         "VariantName": variant["name"],
         "DeployedImages": [{"SpecifiedImage": variant["image"]}],
         "CurrentWeight": live.weight if live else variant["weight"],
         "DesiredWeight": desired["weight"],
+    }
+    if variant.get("serverless"):
+        return shown | {"CurrentServerlessConfig": variant["serverless"]}
+    return shown | {
         "CurrentInstanceCount": len(live.replicas) if live else variant["instances"],
         "DesiredInstanceCount": desired["instances"],
     }

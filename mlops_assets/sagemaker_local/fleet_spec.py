@@ -16,7 +16,7 @@ from mlops_assets.sagemaker_local.store import Document
 class VariantSpec:
     """A variant with its model resolved; ``start_limit`` in seconds.
 
-    ``max_concurrency``: of a serverless variant, the requests that it answers at once.
+    ``serverless``: the variant's ServerlessConfig, if it has one.
     """
 
     name: str
@@ -27,7 +27,7 @@ class VariantSpec:
     weight: float
     start_limit: float
     instance_type: str | None = None
-    max_concurrency: int | None = None
+    serverless: Document | None = None
 
 
 @dataclass(frozen=True)

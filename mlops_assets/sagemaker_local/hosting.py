@@ -24,6 +24,7 @@ from mlops_assets.sagemaker_local.meter import VariantMeter
 from mlops_assets.sagemaker_local.metric_store import MetricStore
 from mlops_assets.sagemaker_local.processes import Command
 from mlops_assets.sagemaker_local.replica import HOST, Replica, Unhealthy
+from mlops_assets.sagemaker_local.serverless import Sleeper
 from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
 _DRAIN_PAUSE = 0.02
@@ -43,6 +44,7 @@ class Variant:
         self.credit = 0.0  # of a shadow: its claim on a copy of the next request
         self.replicas: list[Replica] = []
         self.next_number = 0
+        self.sleeper: Sleeper | None = None  # of a serverless variant
 
     def next_replica(self) -> Replica | None:
         """The least busy one that is ready."""
@@ -85,6 +87,8 @@ class Fleet:
 
         self._leaving: list[Replica] = []
         self.variants = [variant(of) for of in spec.variants]
+        for each in self.variants:
+            each.sleeper = self._sleeper(each)
         self.shadows = [variant(of) for of in spec.shadows]
         self.capture = (
             None if spec.capture is None else Capture(spec.endpoint, spec.capture, config, objects)
@@ -108,6 +112,9 @@ class Fleet:
         except BaseException:
             await self.stop(0.0)
             raise
+        for variant in self.variants:
+            if variant.sleeper is not None:
+                variant.sleeper.rest()
 
     async def resize(self, counts: Mapping[str, int]) -> None:
         """Start what is missing of the production variants, then drain and stop what is too many.
@@ -138,6 +145,8 @@ class Fleet:
     async def stop(self, grace: float) -> None:
         """Wait until no request is being answered (one invocation's limit), then end it all."""
         variants = [*self.variants, *self.shadows]
+        sleepers = [variant.sleeper for variant in variants if variant.sleeper is not None]
+        await asyncio.gather(*(sleeper.close() for sleeper in sleepers))
         replicas = [replica for variant in variants for replica in variant.replicas]
         try:
             await self._end([*replicas, *self._leaving], grace)
@@ -145,6 +154,25 @@ class Fleet:
             if self.capture is not None:
                 await self.capture.close()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+
+    def _sleeper(self, variant: Variant) -> Sleeper | None:
+        if variant.spec.serverless is None:
+            return None
+
+        async def sleep() -> None:
+            ending = [*variant.replicas]
+            variant.replicas.clear()
+            self._leaving += ending
+            await self._end(ending, self._config.replica_stop_grace)
+            self._leaving = [replica for replica in self._leaving if replica not in ending]
+
+        return Sleeper(
+            variant.spec.serverless["MaxConcurrency"],
+            self._config.serverless_idle_s,
+            awake=lambda: bool(variant.replicas),
+            wake=lambda: self._add(variant, 1),
+            sleep=sleep,
+        )
 
     async def _end(self, replicas: Sequence[Replica], grace: float) -> None:
         patience = self._config.invoke_limit if grace and self._config.drain else 0.0

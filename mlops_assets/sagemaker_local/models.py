@@ -143,7 +143,7 @@ class Models:
             weight=given.get("InitialVariantWeight", 1.0),
             start_limit=limit or self._config.replica_start_limit,
             instance_type=given.get("InstanceType"),
-            max_concurrency=given.get("ServerlessConfig", {}).get("MaxConcurrency"),
+            serverless=given.get("ServerlessConfig"),
         )
 
     def _check_variant(self, variant: Document) -> None:

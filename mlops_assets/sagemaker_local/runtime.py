@@ -17,10 +17,11 @@ from mlops_assets.sagemaker_local.capture import Exchange
 from mlops_assets.sagemaker_local.config import ACCOUNT, Config
 from mlops_assets.sagemaker_local.endpoint_runs import EndpointRuns
 from mlops_assets.sagemaker_local.errors import ApiError
-from mlops_assets.sagemaker_local.hosting import Variant
+from mlops_assets.sagemaker_local.hosting import FleetError, Variant
 from mlops_assets.sagemaker_local.http import INVOKE_LIMIT
 from mlops_assets.sagemaker_local.http_client import BrokenAnswer, NoAnswer, NotReached, Response
 from mlops_assets.sagemaker_local.protocol import Reply
+from mlops_assets.sagemaker_local.serverless import Sleeper
 from mlops_assets.sagemaker_local.shadow import Shadows
 from mlops_assets.sagemaker_local.traffic import Route
 
@@ -102,7 +103,10 @@ class Runtime:
             _check_kind(route, asynchronous)
             variant, begun, status = route.variant, time.perf_counter(), 0
             try:
-                response = await self._send(variant, sent, body)
+                if variant.sleeper is None:
+                    response = await self._send(variant, sent, body)
+                else:
+                    response = await self._send_awake(variant.sleeper, variant, sent, body)
                 status = response.status
             except NotReached as error:
                 unreached, problem = unreached + 1, str(error)
@@ -146,6 +150,16 @@ class Runtime:
         finally:
             replica.in_flight -= 1
 
+    async def _send_awake(
+        self, sleeper: Sleeper, variant: Variant, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        """Send to a model server that may have to be started first."""
+        try:
+            async with sleeper.slot():
+                return await self._send(variant, headers, body)
+        except FleetError as error:
+            raise NotReached(str(error)) from error
+
     async def _route(self, name: str, target: str | None) -> Route:
         traffic = await self._endpoints.traffic(name) if _NAME.fullmatch(name[:64]) else None
         if traffic is None:
@@ -181,9 +195,9 @@ def _check_kind(route: Route, asynchronous: bool) -> None:
         if asynchronous:
             text = f"Endpoint {route.fleet.spec.endpoint} is not asynchronous any more"
         raise ApiError("ValidationError", text)
-    most = route.variant.spec.max_concurrency
-    if most is not None and sum(each.in_flight for each in route.variant.replicas) >= most:
-        text = f"the serverless variant answers {most} requests already, its MaxConcurrency"
+    sleeper = route.variant.sleeper
+    if sleeper is not None and sleeper.full:
+        text = f"Maximum concurrency of {sleeper.slots} for the serverless variant is reached"
         raise ApiError("ThrottlingException", text, status=429)
 
 

@@ -48,7 +48,7 @@ class Scaling:
         found = [each for each in serving.get("variants", ()) if each["name"] == variant]
         if not found:
             raise invalid(f"SageMaker endpoint {endpoint} has no variant {variant} in service")
-        if found[0].get("max_concurrency") is not None:
+        if found[0].get("serverless"):
             raise invalid(f"variant {variant} is serverless: it has no instances to scale")
         name, old = request["ResourceId"], self._store.get(TARGET, request["ResourceId"]) or {}
         document = old | {key: value for key, value in request.items() if key != "Tags"}

@@ -51,11 +51,13 @@ class ModelClient:
     async def parameters(self) -> Parameters:
         """The request's, else the container's, else the service's. Raises TransformFailed."""
         said = await self._execution_parameters()
-        defaults = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MultiRecord"}
+        defaults: Document = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MultiRecord"}
         defaults |= {"MaxPayloadInMB": _PAYLOAD_MB}
-        found = (
-            defaults | said | {key: self._request[key] for key in defaults & self._request.keys()}
-        )
+        # MaxConcurrentTransforms of 0 leaves it open too.
+        given = {key: self._request[key] for key in defaults if self._request.get(key) is not None}
+        if not given.get("MaxConcurrentTransforms"):
+            given.pop("MaxConcurrentTransforms", None)
+        found: Document = defaults | said | given
         try:
             concurrent = int(found["MaxConcurrentTransforms"])
             payload = int(found["MaxPayloadInMB"])

@@ -65,8 +65,8 @@ class World:
         others = dict.fromkeys(("S3", "GLUE", "CLOUDWATCH_LOGS", "STS", "IAM", "KMS"), self.moto)
         ours = self.sagemaker or self.moto
         # Metrics and alarms of endpoints are where the endpoints are: moto evaluates no alarm.
-        with_endpoints = dict.fromkeys(("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH"), ours)
-        return {**others, **with_endpoints}
+        beside = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "APPLICATION_AUTO_SCALING")
+        return {**others, **dict.fromkeys(beside, ours)}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,6 +76,7 @@ class World:
             **theirs,
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
             "HOME": str(self.user),
+            "MPLCONFIGDIR": str(self.root / "matplotlib"),  # as in the image: a cache, no state
             "DAGSTER_HOME": str(self.root / "dagster"),
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,

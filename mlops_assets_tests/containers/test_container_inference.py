@@ -100,3 +100,11 @@ def test_a_script_without_model_fn_is_refused(tmp_path: Path) -> None:
     """Guards against an endpoint that comes up and fails every request."""
     with pytest.raises(ValueError, match="has no model_fn"):
         handler(tmp_path, "x = 1")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-npy"])
+def test_a_nan_is_an_error_that_is_counted(tmp_path: Path, accept: str) -> None:
+    """Guards against [null] with a 200, which is what JSON makes of NaN."""
+    made = handler(tmp_path, "def model_fn(model_dir):\n    return lambda x: x * float('nan')\n")
+    reply = made.handle("application/json", accept, b"[[1.5]]")
+    assert (reply.status, reply.cause) == (500, "nan")

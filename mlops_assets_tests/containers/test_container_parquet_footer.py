@@ -30,7 +30,8 @@ def test_the_codec_is_the_one_that_was_written(codec: str) -> None:
 
 def test_every_column_counts() -> None:
     """Guards against a bomb in the last column."""
-    assert codecs(_file({"a": "NONE", "b": "SNAPPY", "c": "GZIP"})) == {"UNCOMPRESSED", "SNAPPY", "GZIP"}
+    packed = {"a": "NONE", "b": "SNAPPY", "c": "GZIP"}
+    assert codecs(_file(packed)) == {"UNCOMPRESSED", "SNAPPY", "GZIP"}
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def metric(text: str, start: str) -> float:
     return next(float(x.rsplit(" ", 1)[1]) for x in text.splitlines() if x.startswith(start))
 
 
-@pytest.fixture
-def pair(model: Path, servers: Servers) -> Server:
+@pytest.fixture(params=["protocol", "asgi"])
+def pair(request: pytest.FixtureRequest, model: Path, servers: Servers) -> Server:
     """A server of two workers."""
-    server = servers.start(model, SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    server = servers.start(model, SAGEMAKER_MODEL_SERVER_WORKERS="2", MLOPS_FRONT=request.param)
     assert server.url
     return server
 
@@ -132,11 +132,11 @@ def test_a_corrupt_artifact_ends_them_all(model: Path, servers: Servers) -> None
     assert "serving on" not in server.output()
 
 
-def test_nobody_listens_until_all_are_ready(tmp_path: Path, servers: Servers) -> None:
-    """Guards against a /ping of 200 while half of the workers still load."""
+@pytest.fixture
+def loading(tmp_path: Path, servers: Servers) -> Server:
+    """A server of two workers, the second of which loads until a file `go` is there."""
     model = tmp_path / "ml" / "model"
     (model / "code").mkdir(parents=True)
-    # The second to load waits until it is let go on.
     (model / "code" / "inference.py").write_text(
         "import os, pathlib, time\n"
         "HERE = pathlib.Path(__file__).parent.parent.parent\n"
@@ -152,10 +152,25 @@ def test_nobody_listens_until_all_are_ready(tmp_path: Path, servers: Servers) ->
     server = servers.start(model, SAGEMAKER_MODEL_SERVER_WORKERS="2")
     wait_until(lambda: (tmp_path / "ml" / "first").exists(), "none loads")
     time.sleep(0.5)
-    assert "serving on" not in server.output()
-    assert _listening(server) == 0
+    return server
+
+
+def test_nobody_listens_until_all_are_ready(tmp_path: Path, loading: Server) -> None:
+    """Guards against a /ping of 200 while half of the workers still load."""
+    assert "serving on" not in loading.output()
+    assert _listening(loading) == 0
     (tmp_path / "ml" / "go").touch()
-    with Wire(server.port) as wire:
+    with Wire(loading.port) as wire:
         wire.send(head("GET /ping HTTP/1.1", "Host: x"))
         assert wire.answer("GET").status == 200
-    assert _listening(server) == 2
+    assert _listening(loading) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_that_load_end_too(loading: Server, number: signal.Signals) -> None:
+    """Guards against a worker that nobody can reach any more, and that still loads."""
+    pids = workers(loading)
+    assert len(pids) == 2
+    loading.process.send_signal(number)
+    assert loading.process.wait(timeout=30) == (0 if number == signal.SIGTERM else -number)
+    wait_until(lambda: not any(_alive(pid) for pid in pids), "a worker is left")

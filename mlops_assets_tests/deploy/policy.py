@@ -17,6 +17,8 @@ Statement = dict[str, Any]
 
 # Actions that no narrower resource can be given for, and why.
 ON_ANY_RESOURCE = {
+    "application-autoscaling:DescribeScalableTargets": "describes have no resource level",
+    "cloudwatch:GetMetricData": "metrics have no ARN",
     "cloudwatch:PutMetricData": "metrics have no ARN; bound by namespace",
     "ec2:DescribeDhcpOptions": "EC2 describes have no resource level",
     "ec2:DescribeNetworkInterfaces": "EC2 describes have no resource level",
@@ -24,13 +26,15 @@ ON_ANY_RESOURCE = {
     "ec2:DescribeSubnets": "EC2 describes have no resource level",
     "ec2:DescribeVpcs": "EC2 describes have no resource level",
     "ecr:GetAuthorizationToken": "a login is to the whole registry",
-    "sagemaker:ListEndpointConfigs": "SageMaker lists have no resource level",
+    "kms:ListAliases": "a list of the account's aliases",
     "sagemaker:ListEndpoints": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackageGroups": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackages": "SageMaker lists have no resource level",
-    "sagemaker:ListModels": "SageMaker lists have no resource level",
     "sagemaker:ListTrainingJobs": "SageMaker lists have no resource level",
 }
+
+# The policy of people who approve models.
+APPROVERS = "ApproverPolicy"
 
 # A principal that may do the first must be denied it while the second is absent from the request.
 NEEDED_IN_REQUESTS = [
@@ -39,7 +43,27 @@ NEEDED_IN_REQUESTS = [
     ("sagemaker:CreateTrainingJob", "sagemaker:OutputKmsKey"),
     ("sagemaker:CreateModel", "sagemaker:VpcSubnets"),
     ("sagemaker:CreateEndpointConfig", "sagemaker:VolumeKmsKey"),
+    ("sagemaker:CreateTransformJob", "sagemaker:VolumeKmsKey"),
+    ("sagemaker:CreateTransformJob", "sagemaker:OutputKmsKey"),
+    ("sagemaker:CreateFeatureGroup", "sagemaker:FeatureGroupOnlineStoreKmsKey"),
 ]
+
+# Who may do the first must be denied it unless the request says that the second is so.
+TRUE_IN_REQUESTS = [
+    ("sagemaker:CreateTrainingJob", "sagemaker:NetworkIsolation"),
+    ("sagemaker:CreateTrainingJob", "sagemaker:InterContainerTrafficEncryption"),
+]
+
+# Actions that are allowed only with a condition on this key: their resource says too little.
+BOUND_BY = {
+    "application-autoscaling:DeregisterScalableTarget": "application-autoscaling:service-namespace",
+    "application-autoscaling:PutScalingPolicy": "application-autoscaling:service-namespace",
+    "application-autoscaling:RegisterScalableTarget": "application-autoscaling:service-namespace",
+    "cloudwatch:PutMetricData": "cloudwatch:namespace",
+    "iam:CreateServiceLinkedRole": "iam:AWSServiceName",
+    "kms:CreateGrant": "kms:GrantIsForAWSResource",
+    "kms:Sign": "kms:SigningAlgorithm",
+}
 
 
 def parse(path: str) -> Template:
@@ -66,10 +90,18 @@ def _documents(template: Template) -> Iterator[tuple[str, Statement]]:
             if isinstance(node, dict):
                 if "Statement" in node:
                     for statement in _list(node["Statement"]):
-                        yield name, statement
+                        yield name, _whatever_the_condition(statement)
                 pending.extend(node.values())
             elif isinstance(node, list):
                 pending.extend(node)
+
+
+def _whatever_the_condition(statement: Statement) -> Statement:
+    """A statement that a parameter can leave out is judged as if it were always there."""
+    if "Fn::If" not in statement:
+        return statement
+    found: Statement = statement["Fn::If"][1]
+    return found
 
 
 def _allowed(template: Template) -> Iterator[tuple[str, Statement]]:
@@ -87,14 +119,23 @@ def no_wildcard_actions(template: Template) -> Iterator[str]:
                 yield f"{name} allows {action}"
 
 
+def _on_any_resource(template: Template) -> Iterator[tuple[str, str]]:
+    for name, statement in _allowed(template):
+        if "Principal" not in statement and "*" in _list(statement.get("Resource", [])):
+            for action in _list(statement["Action"]):
+                yield name, action
+
+
+def allowed_on_any_resource(template: Template) -> set[str]:
+    """Actions that an identity policy allows on ``*``."""
+    return {action for _, action in _on_any_resource(template)}
+
+
 def no_wildcard_resources(template: Template) -> Iterator[str]:
     """Identity policies name resources, but for the actions in ``ON_ANY_RESOURCE``."""
-    for name, statement in _allowed(template):
-        if "Principal" in statement or "*" not in _list(statement.get("Resource", [])):
-            continue
-        for action in _list(statement["Action"]):
-            if action not in ON_ANY_RESOURCE:
-                yield f"{name} allows {action} on every resource"
+    for name, action in _on_any_resource(template):
+        if action not in ON_ANY_RESOURCE:
+            yield f"{name} allows {action} on every resource"
 
 
 def no_open_principals(template: Template) -> Iterator[str]:
@@ -186,18 +227,55 @@ def keys_rotate(template: Template) -> Iterator[str]:
 
 def unprotected_requests_are_denied(template: Template) -> Iterator[str]:
     """Who may create jobs, models and endpoints is denied it without network and keys."""
-    statements = list(_documents(template))
     for action, key in NEEDED_IN_REQUESTS:
-        for name in sorted({n for n, s in _allowed(template) if action in _list(s.get("Action"))}):
-            denied = any(
-                other == name
-                and s["Effect"] == "Deny"
-                and action in _list(s["Action"])
-                and s.get("Condition") == {"Null": {key: "true"}}
-                for other, s in statements
-            )
-            if not denied:
+        for name, conditions in _denials(template, action):
+            # A volume that encrypts itself takes no key; test_requests_allowed has which those are.
+            except_nvme = {"ForAnyValue:StringNotLike"} if "VolumeKmsKey" in key else set()
+            if not any(
+                condition.get("Null") == {key: "true"}
+                and condition.keys() - {"Null"} <= except_nvme
+                for condition in conditions
+            ):
                 yield f"{name} allows {action} without {key}"
+    for action, key in TRUE_IN_REQUESTS:
+        for name, conditions in _denials(template, action):
+            if {"BoolIfExists": {key: "false"}} not in conditions:
+                yield f"{name} allows {action} where {key} is not true"
+
+
+def _denials(template: Template, action: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Each resource that allows an action, with the conditions under which it denies it."""
+    statements = list(_documents(template))
+    for name in sorted({n for n, s in _allowed(template) if action in _list(s.get("Action"))}):
+        yield (
+            name,
+            [
+                s.get("Condition", {})
+                for other, s in statements
+                if other == name and s["Effect"] == "Deny" and action in _list(s["Action"])
+            ],
+        )
+
+
+def wide_actions_are_bound(template: Template) -> Iterator[str]:
+    """What cannot be narrowed by its resource is narrowed by a condition."""
+    for name, statement in _allowed(template):
+        keys = {key for test in statement.get("Condition", {}).values() for key in test}
+        for action in _list(statement.get("Action", [])):
+            if action in BOUND_BY and BOUND_BY[action] not in keys:
+                yield f"{name} allows {action} whatever {BOUND_BY[action]} is"
+
+
+def people_approve(template: Template) -> Iterator[str]:
+    """Only the policy that is for people approves a model; no role of this stack has that one."""
+    never = {"StringNotEquals": {"sagemaker:ModelApprovalStatus": "Approved"}}
+    for name, statement in _allowed(template):
+        updates = "sagemaker:UpdateModelPackage" in _list(statement.get("Action", []))
+        if updates and name != APPROVERS and statement.get("Condition") != never:
+            yield f"{name} approves models"
+    for name, role in _of_type(template, "AWS::IAM::Role"):
+        if {"Ref": APPROVERS} in role["Properties"].get("ManagedPolicyArns", []):
+            yield f"{name} approves models"
 
 
 def nothing_is_privileged(template: Template) -> Iterator[str]:
@@ -228,6 +306,8 @@ RULES: list[Callable[[Template], Iterator[str]]] = [
     data_outlives_the_stack,
     keys_rotate,
     unprotected_requests_are_denied,
+    wide_actions_are_bound,
+    people_approve,
     nothing_is_privileged,
     images_come_by_digest,
 ]

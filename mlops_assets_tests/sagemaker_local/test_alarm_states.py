@@ -202,7 +202,6 @@ def test_series_are_bounded_and_old_values_are_kept_coarsely():
     series, last = MetricStore().series(Metric("n", "m", ())), 70 * 86_400
     for second in range(0, last, 67):
         series.bucket(second).add(1.0)
-    assert [len(tier) for tier in series.tiers] < [3600 + 601, 24 * 60 + 80, 63 * 24 + 80]
     assert all(len(tier) < 4300 for tier in series.tiers)
     for days in (1, 7, 30):
         kept = sum(bucket.count for bucket in series.window(last - days * 86_400, last))

@@ -156,3 +156,22 @@ def test_a_deleted_endpoint_fails_what_waits(api: LocalApi):
     api.sm.delete_endpoint(EndpointName="gone")
     said = answer(api, asked[-1], "FailureLocation")
     assert "not found" in said
+
+
+FORGETFUL = """
+from mlops_assets.sagemaker_local import async_invocations
+async_invocations.AsyncInvocations.recover = lambda self: None
+from mlops_assets.sagemaker_local.__main__ import main
+main()
+"""
+
+
+def test_without_recovery_requests_would_be_lost(new_api):
+    """The negative control of the kill: it is the state file that saves what is queued."""
+    api = new_api(program=("-c", FORGETFUL))
+    endpoint(api, "forgetful", "A lag=0.1", most=1)
+    asked = [ask(api, "forgetful", str(number)) for number in range(20)]
+    api.end(kill=True)
+    api.start()
+    answer(api, ask(api, "forgetful", "last"))
+    assert not all(api.objects.exists(each["OutputLocation"]) for each in asked)

@@ -210,3 +210,23 @@ def test_a_killed_server_says_what_became_of_its_jobs(new_api):
     assert outputs(api, "running") == {}
     assert wait(api, "waiting")["TransformJobStatus"] == "Completed"
     assert outputs(api, "waiting") == {"rows.out": lines(10 * n for n in range(20))}
+
+
+NEWEST_FIRST = """
+import collections
+from mlops_assets.sagemaker_local import transform_run
+class Stack(collections.deque):
+    popleft = collections.deque.pop
+transform_run.deque = Stack
+from mlops_assets.sagemaker_local.__main__ import main
+main()
+"""
+
+
+def test_without_waiting_in_order_answers_would_be_mixed_up(new_api):
+    """The negative control of the order: answers taken as they lie stand on wrong lines."""
+    api = new_api(program=("-c", NEWEST_FIRST))
+    name = model(api, "mixed")
+    job = request("mixed", name, BatchStrategy="SingleRecord", MaxConcurrentTransforms=8)
+    transform(api, job, rows=lines(range(100)))
+    assert outputs(api, "mixed").get("rows.out") != lines(10 * n for n in range(100))

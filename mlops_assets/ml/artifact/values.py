@@ -1,6 +1,6 @@
 """One raw value: is it missing, which number or category is it, how does an error show it.
 
-Belongs here: what the two encoders (encode.py by column, encode_rows.py by value) must agree on.
+Belongs here: what the encoders (encode.py by column, compiled.py by row) must agree on.
 """
 
 from __future__ import annotations

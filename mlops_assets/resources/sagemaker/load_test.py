@@ -19,8 +19,8 @@ import numpy as np
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
-from mlops_assets.resources.sagemaker.endpoints import carry_out, serving_now
 from mlops_assets.resources.sagemaker.endpoint_watch import Watch
+from mlops_assets.resources.sagemaker.endpoints import carry_out, serving_now
 from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
 from mlops_assets.resources.sagemaker.names import name_of, slugify
 from mlops_assets.resources.sagemaker.rollout_plan import make_plan

@@ -113,8 +113,7 @@ class _Rollout:
         if not verdict.passed:
             raise self._take_back(plan, verdict, after)
         scaling = self._spec.declared.autoscaling
-        if scaling is not None:
-            ensure_scaling(self._sagemaker.autoscaling(), self._spec.name, scaling)
+        ensure_scaling(self._sagemaker.autoscaling(), self._spec.name, scaling)
         alarms.take_down(
             self._sagemaker.cloudwatch(), self._spec.name, except_config=last.config_name
         )

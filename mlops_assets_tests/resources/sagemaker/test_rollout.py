@@ -11,6 +11,7 @@ from mlops_assets.resources.sagemaker.rollout import HeldOut, Outcome, RolloutFa
 from mlops_assets.serving import (
     ABTest,
     AllAtOnce,
+    Autoscaling,
     Bounds,
     Canary,
     Endpoint,
@@ -250,6 +251,24 @@ def test_a_rollout_that_died_before_its_verdict_is_judged_when_it_is_run_again(l
 def test_the_first_model_of_all_has_nothing_to_go_back_to(lab: Lab) -> None:
     with pytest.raises(RolloutFailed, match="Nothing served before it"):
         deploy(lab, "first-bad", package(lab, "first-bad", "first-1", "nan"))
+
+
+def test_autoscaling_follows_the_declaration(lab: Lab) -> None:
+    """Guards against a fleet that goes on being scaled after nobody declares it any more."""
+    client = lab.sagemaker.autoscaling()
+
+    def registered() -> list[tuple[int, int]]:
+        found = client.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=["endpoint/scaled/variant/live"]
+        )["ScalableTargets"]
+        return [(target["MinCapacity"], target["MaxCapacity"]) for target in found]
+
+    arn = package(lab, "scaled", "scaled-1")
+    scaling = Autoscaling(at_least=1, at_most=3, requests_per_minute=6000)
+    deploy(lab, "scaled", arn, Endpoint(autoscaling=scaling))
+    assert registered() == [(1, 3)]
+    deploy(lab, "scaled", arn, Endpoint())
+    assert registered() == []
 
 
 def test_alarms_of_a_neighbour_with_a_longer_name_are_left_alone(lab: Lab) -> None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 import threading
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from mlops_assets.resources.sagemaker.jobs import JobNameTaken
-from mlops_assets.resources.sagemaker.models import ensure_model
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.transform import transform
 from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
 from mlops_assets_tests.resources.sagemaker.botocore_shapes import accepted
 from mlops_assets_tests.resources.sagemaker.conftest import Lab, eventually
-from mlops_assets_tests.sagemaker_local import record_server
+from mlops_assets_tests.resources.sagemaker.record_models import RecordModels
 
 QUICK = {"poll_interval": 0.1}
+
+
+@pytest.fixture(scope="module")
+def model_name(lab: Lab) -> RecordModels:
+    return RecordModels(lab)
 
 
 def spec(name: str, model_name: str = "m", **fields) -> TransformSpec:
@@ -70,30 +71,6 @@ def test_the_name_follows_from_what_is_asked():
 def test_limits_that_no_client_checks_are_checked(fields, words):
     with pytest.raises(ValueError, match=words):
         spec("limits", **fields)
-
-
-@pytest.fixture(scope="module")
-def model_name(lab: Lab):
-    """Makes models of the image `records`."""
-    lab.sagemaker.client().list_models()  # the server is started, so its home exists
-    images = {"records": {"serve": [sys.executable, str(Path(record_server.__file__))]}}
-    (lab.root / "sagemaker" / "images.json").write_text(json.dumps(images))
-
-    def make(name: str, *facts: str) -> str:
-        import io
-        import tarfile
-
-        buffer, text = io.BytesIO(), " ".join((name, *facts)).encode()
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            member = tarfile.TarInfo("model.txt")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text))
-        uri = f"s3://lake/models/{name}.tar.gz"
-        lab.objects().write(uri, buffer.getvalue())
-        container = {"Image": "any/records:1", "ModelDataUrl": uri}
-        return ensure_model(lab.sagemaker.client(), name, container)
-
-    return make
 
 
 def jobs(lab: Lab, name: str) -> list[str]:

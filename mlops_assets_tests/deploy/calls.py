@@ -1,0 +1,81 @@
+"""Which operations of AWS the code calls by name, and which IAM actions those need.
+
+Here: reading Python's syntax trees. Not here: what is allowed (`iam`), nor what libraries call
+(`INDIRECT` in test_needed_permissions).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import botocore.session
+from botocore import xform_name
+
+# Where an operation and the action that it needs are not called the same.
+_ACTIONS = {
+    "s3:HeadObject": ["s3:GetObject"],
+    "s3:ListObjectsV2": ["s3:ListBucket"],
+    "sts:GetCallerIdentity": [],  # everybody may
+}
+# Where operations share another service's prefix.
+_PREFIXES = {
+    "sagemaker-featurestore-runtime": "sagemaker",
+    "sagemaker-runtime": "sagemaker",
+}
+
+
+def needed_actions(files: Iterable[Path]) -> dict[str, str]:
+    """{IAM action: the first place that needs it} of the calls in Python files."""
+    trees = {file: ast.parse(file.read_text()) for file in sorted(files)}
+    services = {service for tree in trees.values() for service in _services(tree)}
+    needed: dict[str, str] = {}
+    for file, tree in trees.items():
+        for name, line in _names(tree):
+            for action in _actions(name, frozenset(services)):
+                needed.setdefault(action, f"{file.name}:{line}")
+    return needed
+
+
+def _services(tree: ast.AST) -> Iterator[str]:
+    """The services that clients are made of: ``client("s3")`` and the like."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = ast.unparse(node.func).rpartition(".")[2]
+            if function in ("client", "_client", "create_client"):
+                yield str(node.args[0].value)
+
+
+def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Names that may be a client's method: ``client.stop_job``, ``get_paginator("list_jobs")``.
+
+    Of one word (``verify``) only where the call's arguments are botocore's: by name, capitalized.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and "_" in node.attr:
+            yield node.attr, node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            arguments = [keyword.arg or "" for keyword in node.keywords]
+            if not node.args and any(argument[:1].isupper() for argument in arguments):
+                yield node.func.attr, node.lineno
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "_" in node.value:
+            yield node.value, node.lineno
+
+
+def _actions(method: str, services: frozenset[str]) -> list[str]:
+    return [
+        action
+        for service in sorted(services)
+        if (operation := _operations(service).get(method))
+        for action in _ACTIONS.get(
+            f"{service}:{operation}", [f"{_PREFIXES.get(service, service)}:{operation}"]
+        )
+    ]
+
+
+@cache
+def _operations(service: str) -> dict[str, str]:
+    model = botocore.session.get_session().get_service_model(service)
+    return {xform_name(name): name for name in model.operation_names}

@@ -1,0 +1,162 @@
+"""The policies allow every operation that the code calls, and none that nothing calls."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mlops_assets_tests.deploy import iam, policy
+from mlops_assets_tests.deploy.calls import needed_actions
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "mlops_assets"
+CORE = policy.parse(str(ROOT / "deploy" / "cloudformation" / "core.yaml"))
+SIGNING_KEY = "arn:aws:kms:us-east-1:111122223333:key/signs"
+
+WORKER = ["LakePolicy", "PlatformPolicy", "ServingPolicy"]
+CONTAINER = ["LakePolicy", "JobPolicy"]
+
+_PARTS = "large objects go up in parts: boto3's transfers, pyarrow"
+_FEATURES_KEY = "CreateFeatureGroup asks it of its caller for the key of the online store"
+_ICEBERG = "pyiceberg's Glue catalog"
+# Allowed, and called by no name in our code.
+INDIRECT = {
+    "glue:CreateDatabase": _ICEBERG,
+    "glue:CreateTable": _ICEBERG,
+    "glue:GetDatabase": _ICEBERG,
+    "glue:GetDatabases": _ICEBERG,
+    "glue:GetTable": _ICEBERG,
+    "glue:GetTables": _ICEBERG,
+    "glue:UpdateTable": _ICEBERG,
+    "iam:CreateServiceLinkedRole": "the first RegisterScalableTarget of an account makes the role",
+    "iam:PassRole": "the execution role in CreateTrainingJob, CreateModel, CreateFeatureGroup",
+    "kms:CreateGrant": "volumes of jobs and endpoints, the online store",
+    "kms:Decrypt": "objects of the lake, records of the online store",
+    "kms:DescribeKey": "SageMaker asks it of who names a key",
+    "kms:Encrypt": "SageMaker asks it of who names a key",
+    "kms:GenerateDataKey": "objects of the lake",
+    "kms:ListAliases": _FEATURES_KEY,
+    "kms:ListGrants": _FEATURES_KEY,
+    "kms:ReEncryptFrom": _FEATURES_KEY,
+    "kms:ReEncryptTo": _FEATURES_KEY,
+    "kms:RetireGrant": _FEATURES_KEY,
+    "kms:RevokeGrant": _FEATURES_KEY,
+    "s3:AbortMultipartUpload": _PARTS,
+    "s3:GetBucketLocation": "pyarrow asks for the bucket's region",
+    "s3:ListBucketMultipartUploads": _PARTS,
+    "s3:ListMultipartUploadParts": _PARTS,
+    "sagemaker:AddTags": "the tags in every request that makes something",
+    "sagemaker:UpdateEndpointWeightsAndCapacities": "asked of who registers a scalable target",
+}
+
+
+def _policy(template: policy.Template, names: list[str]) -> list[policy.Statement]:
+    return iam.statements(
+        template, names, SigningKeyArn=SIGNING_KEY, SubnetIds=["subnet-1"], VpcId="vpc-1"
+    )
+
+
+@pytest.fixture(scope="module")
+def needed() -> dict[str, str]:
+    """What Dagster's process and the commands call: everything but this machine's own API."""
+    local = PACKAGE / "sagemaker_local"
+    return needed_actions(file for file in PACKAGE.rglob("*.py") if local not in file.parents)
+
+
+def _missing(needed: Mapping[str, str], template: policy.Template) -> list[str]:
+    allowed = iam.actions(_policy(template, WORKER))
+    return [
+        f"{action}, called at {place}" for action, place in needed.items() if action not in allowed
+    ]
+
+
+def _unneeded(needed: Mapping[str, str], template: policy.Template) -> set[str]:
+    return iam.actions(_policy(template, WORKER)) - needed.keys() - INDIRECT.keys()
+
+
+def test_what_is_called_is_allowed(needed: Mapping[str, str]) -> None:
+    """A call that works against the local API and is refused in AWS."""
+    assert {"sagemaker:CreateModel", "cloudwatch:PutMetricAlarm", "kms:Sign"} <= needed.keys()
+    assert _missing(needed, CORE) == []
+
+
+def test_what_is_allowed_is_called(needed: Mapping[str, str]) -> None:
+    """A permission that stays after the call that it was for went."""
+    assert _unneeded(needed, CORE) == set()
+
+
+def test_every_reason_is_needed(needed: Mapping[str, str]) -> None:
+    """A reason for something that is called by name now, or is not allowed any more."""
+    allowed = iam.actions(_policy(CORE, WORKER))
+    assert [action for action in INDIRECT if action in needed or action not in allowed] == []
+
+
+def test_a_missing_permission_is_found(needed: Mapping[str, str]) -> None:
+    """A collector that sees no calls finds nothing missing."""
+    template = copy.deepcopy(CORE)
+    serving = template["Resources"]["ServingPolicy"]["Properties"]["PolicyDocument"]
+    serving["Statement"] = [s for s in serving["Statement"] if s["Sid"] != "Alarms"]
+    found = " ".join(_missing(needed, template))
+    assert "cloudwatch:PutMetricAlarm, called at alarms.py" in found
+    assert "cloudwatch:DeleteAlarms" in found
+
+
+def test_an_unneeded_permission_is_found(needed: Mapping[str, str]) -> None:
+    """An allow-list that excuses whatever is allowed."""
+    template = copy.deepcopy(CORE)
+    serving = template["Resources"]["ServingPolicy"]["Properties"]["PolicyDocument"]
+    serving["Statement"][0]["Action"].append("sagemaker:DeleteModel")
+    assert _unneeded(needed, template) == {"sagemaker:DeleteModel"}
+
+
+def test_calls_are_told_from_other_methods(tmp_path: Path) -> None:
+    """``re.search`` taken for SageMaker's Search; ``partial(client.stop_training_job)`` missed."""
+    source = tmp_path / "source.py"
+    source.write_text(
+        """
+import re
+sagemaker, logs, kms = client("sagemaker"), session.client("logs"), boto3.client("kms")
+re.compile("x").search("x")
+key.verify(signature, message)
+partial(sagemaker.stop_training_job, TrainingJobName="x")
+logs.get_paginator("describe_log_streams")
+kms.sign(KeyId="x")
+"""
+    )
+    assert set(needed_actions([source])) == {
+        "kms:Sign",
+        "logs:DescribeLogStreams",
+        "sagemaker:StopTrainingJob",
+    }
+
+
+def test_the_container_gets_what_it_calls_and_no_more_of_sagemaker() -> None:
+    """An endpoint that cannot read its features, or that could deploy."""
+    needed = needed_actions((PACKAGE / "containers").rglob("*.py"))
+    allowed = iam.actions(_policy(CORE, CONTAINER))
+    assert needed.keys() <= allowed
+    of_sagemaker = {action for action in allowed if action.startswith("sagemaker:")}
+    assert of_sagemaker == {"sagemaker:BatchGetRecord"}
+
+
+@pytest.mark.parametrize("name", [*WORKER, "JobPolicy", "ApproverPolicy"])
+def test_policies_are_not_too_large(name: str) -> None:
+    """IAM takes 6,144 characters of a managed policy, and says so only when the stack is made."""
+    document = iam.statements(
+        CORE,
+        [name],
+        **{"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-2"},
+        SigningKeyArn=SIGNING_KEY.replace("signs", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+        Approval="manual",
+        SubnetIds=["subnet-0123456789abcdef0"] * 6,
+        VpcId="vpc-0123456789abcdef0",
+        ImageRepository="i" * 64,
+    )
+    # Names of a bucket, a key and a role are longer than their stand-ins here.
+    text = re.sub(r"\s", "", json.dumps(document)).replace("arn:", "arn:" + 20 * "x")
+    assert len(text) < 6144

@@ -1,0 +1,243 @@
+"""What the platform asks of AWS passes the policies as it is asked, and nothing weaker does.
+
+The requests come from the code that makes them; a model of IAM (`iam`) decides about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_assets.resources.sagemaker import alarms, scaling
+from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec, config_request
+from mlops_assets.resources.sagemaker.feature_store import group_request
+from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec, training_request
+from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
+from mlops_assets.serving import Autoscaling, Endpoint
+from mlops_assets_tests.deploy import iam, policy
+
+CORE = policy.parse(
+    str(Path(__file__).resolve().parents[2] / "deploy" / "cloudformation" / "core.yaml")
+)
+KEY = "arn:Key"
+GIVEN = {"SubnetIds": ["subnet-1", "subnet-2"], "VpcId": "vpc-1"}
+WORKER = iam.statements(CORE, ["LakePolicy", "PlatformPolicy", "ServingPolicy"], **GIVEN)
+APPROVER = [*WORKER, *iam.statements(CORE, ["ApproverPolicy"], **GIVEN)]
+CONTAINER = iam.statements(CORE, ["LakePolicy", "JobPolicy"], ImageRepository="image", **GIVEN)
+PLACEMENT = Placement(
+    role_arn="arn:ExecutionRole",
+    image_uri="image@sha256:0",
+    subnets=("subnet-1", "subnet-2"),
+    security_groups=("sg-1",),
+    kms_key_arn=KEY,
+)
+PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/flights/1"
+
+
+def _arn(kind: str, name: str, service: str = "sagemaker") -> str:
+    separator = ":" if service == "cloudwatch" else "/"
+    return f"arn:aws:{service}:us-east-1:111122223333:{kind}{separator}{name}"
+
+
+# A member of a request, and the condition key that carries it.
+_KEYS = {
+    "EnableInterContainerTrafficEncryption": "sagemaker:InterContainerTrafficEncryption",
+    "EnableNetworkIsolation": "sagemaker:NetworkIsolation",
+    "InstanceType": "sagemaker:InstanceTypes",
+    "Subnets": "sagemaker:VpcSubnets",
+    "VolumeKmsKeyId": "sagemaker:VolumeKmsKey",
+}
+
+
+def _context(request: dict[str, Any], own: dict[str, str]) -> dict[str, Any]:
+    """The condition keys that SageMaker makes of a request; ``own``: of this operation alone."""
+    keys = {**_KEYS, **own}
+    found: dict[str, Any] = {}
+    for path, value in iam.members(request):
+        if path in keys:
+            found[keys[path]] = str(value).lower() if isinstance(value, bool) else value
+    return found
+
+
+def _training(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str, Any]:
+    spec = TrainingSpec(
+        pipeline="flights",
+        asset="model",
+        partition="2013-04",
+        source=Path(),
+        program="train.py",
+        channels={},
+        instance_type=instance,
+    )
+    request = training_request(spec, placement, bucket="lake", code_uri="s3://lake/code.tar.gz")
+    return _context(request, {"KmsKeyId": "sagemaker:OutputKmsKey"})
+
+
+def _endpoint(placement: Placement, instance: str = "ml.m5.large") -> dict[str, Any]:
+    declared = Endpoint(instance_type=instance)
+    spec = EndpointSpec(
+        name="flights", package_arn=PACKAGE, declared=declared, placement=placement,
+        capture_uri="s3://lake/capture",
+    )  # fmt: skip
+    request = config_request(spec, "model-1")
+    request.pop("DataCaptureConfig", None)  # its key is another
+    return _context(request, {"KmsKeyId": "sagemaker:VolumeKmsKey"})
+
+
+def _model(placement: Placement, **spec: Any) -> dict[str, Any]:
+    return _context(
+        EndpointSpec(name="flights", package_arn=PACKAGE, placement=placement, **spec).model(), {}
+    )
+
+
+def _transform(placement: Placement, instance: str = "ml.m5.large") -> dict[str, Any]:
+    spec = TransformSpec(
+        name="flights",
+        model_name="model-1",
+        input_uri="s3://lake/in",
+        output_uri="s3://lake/out",
+        instance_type=instance,
+        placement=placement,
+    )
+    return _context(transform_request(spec), {"KmsKeyId": "sagemaker:OutputKmsKey"})
+
+
+def _group(placement: Placement) -> dict[str, Any]:
+    request = group_request(
+        "flights", {"delay": "Fractional"}, placement=placement, offline_uri="s3://lake/f"
+    )
+    context: dict[str, Any] = {"sagemaker:FeatureGroupOfflineStoreConfig": "true"}
+    if key := request["OnlineStoreConfig"].get("SecurityConfig", {}).get("KmsKeyId"):
+        context["sagemaker:FeatureGroupOnlineStoreKmsKey"] = key
+    if key := request["OfflineStoreConfig"]["S3StorageConfig"].get("KmsKeyId"):
+        context["sagemaker:FeatureGroupOfflineStoreKmsKey"] = key
+    return context
+
+
+MAKING = {
+    "sagemaker:CreateTrainingJob": (_training, _arn("training-job", "x")),
+    "sagemaker:CreateModel": (_model, _arn("model", "x")),
+    "sagemaker:CreateEndpointConfig": (_endpoint, _arn("endpoint-config", "x")),
+    "sagemaker:CreateTransformJob": (_transform, _arn("transform-job", "x")),
+    "sagemaker:CreateFeatureGroup": (_group, _arn("feature-group", "x")),
+}
+
+
+@pytest.mark.parametrize("action", MAKING)
+def test_requests_as_they_are_made_pass(action: str) -> None:
+    """A denial that the platform's own requests run into, seen only in AWS."""
+    make, resource = MAKING[action]
+    assert iam.allowed(WORKER, action, resource, make(PLACEMENT))
+
+
+@pytest.mark.parametrize(
+    ("action", "weaker"),
+    [
+        ("sagemaker:CreateTrainingJob", {"subnets": (), "security_groups": ()}),
+        ("sagemaker:CreateTrainingJob", {"subnets": ("subnet-1", "subnet-of-others")}),
+        ("sagemaker:CreateTrainingJob", {"kms_key_arn": None}),
+        ("sagemaker:CreateTrainingJob", {"network_isolation": False}),
+        ("sagemaker:CreateModel", {"subnets": (), "security_groups": ()}),
+        ("sagemaker:CreateModel", {"subnets": ("subnet-of-others",)}),
+        ("sagemaker:CreateEndpointConfig", {"kms_key_arn": None}),
+        ("sagemaker:CreateTransformJob", {"kms_key_arn": None}),
+        ("sagemaker:CreateFeatureGroup", {"kms_key_arn": None}),
+    ],
+)
+def test_weaker_requests_are_denied(action: str, weaker: dict[str, Any]) -> None:
+    """A job, model or store outside the network, or with data that no key of ours encrypts."""
+    make, resource = MAKING[action]
+    assert not iam.allowed(WORKER, action, resource, make(replace(PLACEMENT, **weaker)))
+
+
+@pytest.mark.parametrize("lost", sorted(_training(PLACEMENT).keys() - {"sagemaker:InstanceTypes"}))
+def test_every_protection_of_a_job_is_demanded(lost: str) -> None:
+    """A protection that the builder forgets one day and nothing else asks for."""
+    context = {key: value for key, value in _training(PLACEMENT).items() if key != lost}
+    assert not iam.allowed(
+        WORKER, "sagemaker:CreateTrainingJob", _arn("training-job", "x"), context
+    )
+
+
+@pytest.mark.parametrize("make", [_training, _endpoint, _transform])
+@pytest.mark.parametrize(
+    "instance",
+    ["ml.g5.xlarge", "ml.g4dn.xlarge", "ml.p5en.48xlarge", "ml.m5d.large", "ml.c6gd.xlarge",
+     "ml.r7gd.large", "ml.trn1.2xlarge", "ml.m5.large", "ml.c7i.large", "ml.p3.2xlarge"],
+)  # fmt: skip
+def test_only_volumes_that_encrypt_themselves_have_no_key(make: Any, instance: str) -> None:
+    """Instances with storage of their own refuse a key; a policy that demands one bars them all."""
+    keyless = PLACEMENT.volume_key(instance) is None
+    context = make(PLACEMENT, instance)
+    assert ("sagemaker:VolumeKmsKey" not in context) == keyless
+    action, resource = next((a, r) for a, (m, r) in MAKING.items() if m is make)
+    assert iam.allowed(WORKER, action, resource, context)
+    context.pop("sagemaker:VolumeKmsKey", None)
+    assert iam.allowed(WORKER, action, resource, context) == keyless
+
+
+def test_a_model_with_online_features_runs_inside_the_network() -> None:
+    """A container that may call the feature store, and with it everybody else."""
+    connected = _model(PLACEMENT, online={"group": "flights", "key": ["tail"], "columns": ["x"]})
+    assert connected["sagemaker:NetworkIsolation"] == "false"
+    resource = _arn("model", "x")
+    assert iam.allowed(WORKER, "sagemaker:CreateModel", resource, connected)
+    del connected["sagemaker:VpcSubnets"]
+    assert not iam.allowed(WORKER, "sagemaker:CreateModel", resource, connected)
+
+
+def test_only_people_approve() -> None:
+    """Whoever trains a model approves it, too: the second person is a habit, not a rule."""
+    update = ("sagemaker:UpdateModelPackage", PACKAGE)
+    approval = {"sagemaker:ModelApprovalStatus": "Approved"}
+    assert not iam.allowed(WORKER, *update, approval)
+    assert iam.allowed(APPROVER, *update, approval)
+    assert iam.allowed(WORKER, *update)  # champion, previous
+    assert iam.allowed(WORKER, *update, {"sagemaker:ModelApprovalStatus": "Rejected"})
+    assert not iam.allowed(CONTAINER, *update)
+
+
+@pytest.mark.parametrize(("stack", "passes"), [("declared", True), ("manual", False)])
+def test_approval_by_declaration_can_be_forbidden(stack: str, passes: bool) -> None:
+    """A pipeline whose declaration is changed to approve what it makes."""
+    worker = iam.statements(CORE, ["PlatformPolicy"], Approval=stack, **GIVEN)
+    approved = {"sagemaker:ModelApprovalStatus": "Approved"}
+    waiting = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
+    assert iam.allowed(worker, "sagemaker:CreateModelPackage", PACKAGE, approved) == passes
+    assert iam.allowed(worker, "sagemaker:CreateModelPackage", PACKAGE, waiting)
+
+
+def test_alarms_are_ours_and_seen_by_sagemaker() -> None:
+    """A rollout without its alarms, or one that could take a stranger's alarm down."""
+    ours = _arn("alarm", alarms.alarm_name("flights-0123456789ab", "latency"), "cloudwatch")
+    for action in ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"):
+        assert iam.allowed(WORKER, action, ours)
+        assert not iam.allowed(WORKER, action, _arn("alarm", "billing", "cloudwatch"))
+    assert iam.allowed(CONTAINER, "cloudwatch:DescribeAlarms", ours)
+
+
+def test_probes_are_counted_in_our_namespace_alone() -> None:
+    """Metrics of other programs, written by whoever runs Dagster."""
+    sent = alarms.wrong_answers_request("flights", "flights-1", "live", 1)["Namespace"]
+    action = "cloudwatch:PutMetricData"
+    assert iam.allowed(WORKER, action, "*", {"cloudwatch:namespace": sent})
+    assert not iam.allowed(WORKER, action, "*", {"cloudwatch:namespace": "AWS/Billing"})
+
+
+def test_autoscaling_is_of_variants_alone() -> None:
+    """The right to scale endpoints used to scale the account's databases."""
+    request = scaling.target_request(
+        "flights", Autoscaling(at_least=1, at_most=2, requests_per_minute=60)
+    )
+    context = {
+        "application-autoscaling:scalable-dimension": request["ScalableDimension"],
+        "application-autoscaling:service-namespace": request["ServiceNamespace"],
+    }
+    target = _arn("scalable-target", "1a2b", "application-autoscaling")
+    action = "application-autoscaling:RegisterScalableTarget"
+    assert iam.allowed(WORKER, action, target, context)
+    others = {**context, "application-autoscaling:service-namespace": "rds"}
+    assert not iam.allowed(WORKER, action, target, others)

@@ -1,0 +1,52 @@
+"""What the stack puts out is what the settings read, and all that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.settings import Settings, SettingsError
+from mlops_assets_tests.deploy import policy
+
+CORE = policy.parse(
+    str(Path(__file__).resolve().parents[2] / "deploy" / "cloudformation" / "core.yaml")
+)
+
+
+def _outputs(*, conditional: bool) -> dict[str, str]:
+    return {
+        output["Description"]: "value"
+        for output in CORE["Outputs"].values()
+        if output["Description"].startswith("MLOPS_") and ("Condition" in output) == conditional
+    }
+
+
+@pytest.fixture
+def in_aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("MLOPS_ENV", "aws")
+    for name, value in _outputs(conditional=False).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("in_aws")
+def test_outputs_are_all_that_the_settings_need() -> None:
+    """A stack whose outputs leave a setting to be found out about deep inside a call to AWS."""
+    assert Settings.load().bucket == "value"
+
+
+@pytest.mark.parametrize("name", sorted(_outputs(conditional=False)))
+def test_each_output_is_needed(in_aws: pytest.MonkeyPatch, name: str) -> None:
+    """Settings that are not looked at would let the test above pass for nothing."""
+    in_aws.delenv(name)
+    with pytest.raises(SettingsError, match=name):
+        Settings.load()
+
+
+def test_a_given_signing_key_is_read(in_aws: pytest.MonkeyPatch) -> None:
+    """A key that the stack allows to sign with and that no process ever signs with."""
+    for name, value in _outputs(conditional=True).items():
+        in_aws.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.signing_key, settings.verify_key) == ("value", "value")
