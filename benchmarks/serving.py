@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -131,6 +132,8 @@ def main() -> int:
     if unknown := set(wanted) - set(names):
         raise SystemExit(f"--peers {', '.join(sorted(unknown))}: there are {', '.join(names)}")
     peers = [peer for peer in PEERS if peer.name in wanted]
+    # Ended from outside, it still stops the server that it has started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     results, rounds = run(options, peers)
     print("\n" + markdown(results))
     if options.json:

@@ -7,7 +7,9 @@ is made; durations in whole seconds, as SageMaker counts them. Not here: request
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mlops_assets.declaration import require
 
@@ -210,6 +212,61 @@ class Online:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Container:
+    """How the model server works.
+
+    Args:
+        engine: ``xgboost`` serves a booster and a features.json that nobody sealed: no golden rows
+            prove that they fit.
+        device: ``cuda`` needs a GPU instance and an image with onnxruntime-gpu.
+        extra_columns: what becomes of columns that the model does not know.
+        max_body_bytes: larger requests are refused by 413.
+        deadline_s: an answer that takes longer is a 504.
+        environment: further variables of the container.
+    """
+
+    engine: Literal["artifact", "xgboost"] = "artifact"
+    device: Literal["cpu", "cuda"] = "cpu"
+    extra_columns: Literal["ignore", "refuse"] = "ignore"
+    max_body_bytes: int = 25 * 1024**2
+    deadline_s: int = 60
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.max_body_bytes <= 25 * 1024**2,
+            "endpoint.container.max_body_bytes",
+            f"{self.max_body_bytes} is outside SageMaker's 1 byte to 25 MiB",
+            "Give bytes",
+        )
+        require(
+            1 <= self.deadline_s <= 3600,
+            "endpoint.container.deadline_s",
+            f"{self.deadline_s} is outside 1 to 3,600 seconds",
+            "Give whole seconds; SageMaker waits 60 for an answer, an asynchronous endpoint 3,600",
+        )
+        require(
+            not any(name.startswith(("SAGEMAKER_", "AWS_")) for name in self.environment),
+            "endpoint.container.environment",
+            f"{sorted(self.environment)} holds a name that SageMaker or AWS gives meaning to",
+            "Use names of your own",
+        )
+
+    def variables(self) -> dict[str, str]:
+        """The container's environment: what differs from the server's own defaults."""
+        default = Container()
+        own = {
+            "MLOPS_ENGINE": (self.engine, default.engine),
+            "MLOPS_DEVICE": (self.device, default.device),
+            "MLOPS_EXTRA_COLUMNS": (self.extra_columns, default.extra_columns),
+            "MLOPS_MAX_BODY_BYTES": (self.max_body_bytes, default.max_body_bytes),
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT": (self.deadline_s, default.deadline_s),
+        }
+        changed = {name: str(value) for name, (value, usual) in own.items() if value != usual}
+        return {**self.environment, **changed}
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadTest:
     """The promise that the load test asset looks the cheapest instances for.
 
@@ -247,6 +304,7 @@ class Endpoint:
     instance_count: int = 1
     rollout: Rollout = field(default_factory=AllAtOnce)
     bounds: Bounds = field(default_factory=Bounds)
+    container: Container = field(default_factory=Container)
     capture_share: float = 0.0
     autoscaling: Autoscaling | None = None
     serverless: Serverless | None = None
@@ -274,6 +332,12 @@ class Endpoint:
             "endpoint.idle_after_s",
             f"{self.idle_after_s} is not a duration",
             "Give seconds above 0, or leave it out",
+        )
+        require(
+            self.container.device == "cpu" or self.instance_type.startswith(("ml.g", "ml.p")),
+            "endpoint.instance_type",
+            f"{self.instance_type} has no GPU, which container.device='cuda' needs",
+            "Use an ml.g or ml.p type, such as ml.g5.xlarge",
         )
         require(
             not (self.serverless and (self.autoscaling or self.asynchronous)),

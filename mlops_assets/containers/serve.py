@@ -88,6 +88,7 @@ def _service(settings: ServeSettings, member: Membership | None) -> Service:
             default_accept=accept,
             device=settings.device,
             extra_columns=settings.extra_columns,
+            engine=settings.engine,
         )
 
     if settings.multi_model:

@@ -17,11 +17,13 @@ MIB = 1024**2
 
 Front = Literal["protocol", "asgi"]
 Device = Literal["cpu", "cuda"]
+Engine = Literal["artifact", "xgboost"]
 ExtraColumns = Literal["ignore", "refuse"]
 Choice = TypeVar("Choice", bound=str)
 
 FRONTS: tuple[Front, ...] = ("protocol", "asgi")
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
+ENGINES: tuple[Engine, ...] = ("artifact", "xgboost")
 EXTRA_COLUMNS: tuple[ExtraColumns, ...] = ("ignore", "refuse")
 
 
@@ -50,6 +52,7 @@ class ServeSettings:
     queue_limit: int
     queue_bytes: int
     device: Device
+    engine: Engine
     extra_columns: ExtraColumns
     multi_model: bool
     model_capacity: int
@@ -83,6 +86,7 @@ class ServeSettings:
             queue_limit=_integer("MLOPS_QUEUE_LIMIT", 64, least=1),
             queue_bytes=max(_integer("MLOPS_QUEUE_BYTES", 256 * MIB), max_body),
             device=_choice("MLOPS_DEVICE", DEVICES),
+            engine=_choice("MLOPS_ENGINE", ENGINES),
             extra_columns=_choice("MLOPS_EXTRA_COLUMNS", EXTRA_COLUMNS),
             multi_model=multi_model,
             model_capacity=_integer("MLOPS_MODEL_CAPACITY", 16, least=1),

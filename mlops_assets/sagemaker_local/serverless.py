@@ -48,7 +48,10 @@ class Sleeper:
         try:
             while not self._awake() and not self._closed:
                 # Shared by all who wait, and not ended by one who gives up.
-                await asyncio.shield(self._woken())
+                waking = self._woken()
+                await asyncio.wait({waking})
+                if not waking.cancelled():  # else it was closed: the caller finds nobody awake
+                    waking.result()
             yield
         finally:
             self.taken -= 1

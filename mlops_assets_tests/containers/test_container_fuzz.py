@@ -27,7 +27,7 @@ SEED = 20_260_727
 PAYLOADS = 10_000
 WIRES = 1_500
 DECLARED = {200, 400, 406, 413, 415}
-# Measured: 1–6 MiB, by the allocator's fragments. A leak of one body each would be 40.
+# Room for the allocator's fragments. A leak of one body each would be 40 MiB.
 GROWTH_BYTES = 24 * 1024**2
 
 

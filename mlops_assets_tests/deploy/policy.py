@@ -1,7 +1,7 @@
 """Our own rules for CloudFormation templates: what cfn-lint and checkov let pass.
 
 Each rule is a pure function of a parsed template to findings, one sentence each; none means clean.
-Not here: what those two find by themselves.
+Not here: what those two find by themselves, and exceptions (policy_tables).
 """
 
 from __future__ import annotations
@@ -12,58 +12,16 @@ from typing import Any
 
 from cfnlint.decode import cfn_yaml
 
+from mlops_assets_tests.deploy.policy_tables import (
+    APPROVERS,
+    BOUND_BY,
+    NEEDED_IN_REQUESTS,
+    ON_ANY_RESOURCE,
+    TRUE_IN_REQUESTS,
+)
+
 Template = dict[str, Any]
 Statement = dict[str, Any]
-
-# Actions that no narrower resource can be given for, and why.
-ON_ANY_RESOURCE = {
-    "application-autoscaling:DescribeScalableTargets": "describes have no resource level",
-    "cloudwatch:GetMetricData": "metrics have no ARN",
-    "cloudwatch:PutMetricData": "metrics have no ARN; bound by namespace",
-    "ec2:DescribeDhcpOptions": "EC2 describes have no resource level",
-    "ec2:DescribeNetworkInterfaces": "EC2 describes have no resource level",
-    "ec2:DescribeSecurityGroups": "EC2 describes have no resource level",
-    "ec2:DescribeSubnets": "EC2 describes have no resource level",
-    "ec2:DescribeVpcs": "EC2 describes have no resource level",
-    "ecr:GetAuthorizationToken": "a login is to the whole registry",
-    "kms:ListAliases": "a list of the account's aliases",
-    "sagemaker:ListEndpoints": "SageMaker lists have no resource level",
-    "sagemaker:ListModelPackageGroups": "SageMaker lists have no resource level",
-    "sagemaker:ListModelPackages": "SageMaker lists have no resource level",
-    "sagemaker:ListTrainingJobs": "SageMaker lists have no resource level",
-}
-
-# The policy of people who approve models.
-APPROVERS = "ApproverPolicy"
-
-# A principal that may do the first must be denied it while the second is absent from the request.
-NEEDED_IN_REQUESTS = [
-    ("sagemaker:CreateTrainingJob", "sagemaker:VpcSubnets"),
-    ("sagemaker:CreateTrainingJob", "sagemaker:VolumeKmsKey"),
-    ("sagemaker:CreateTrainingJob", "sagemaker:OutputKmsKey"),
-    ("sagemaker:CreateModel", "sagemaker:VpcSubnets"),
-    ("sagemaker:CreateEndpointConfig", "sagemaker:VolumeKmsKey"),
-    ("sagemaker:CreateTransformJob", "sagemaker:VolumeKmsKey"),
-    ("sagemaker:CreateTransformJob", "sagemaker:OutputKmsKey"),
-    ("sagemaker:CreateFeatureGroup", "sagemaker:FeatureGroupOnlineStoreKmsKey"),
-]
-
-# Who may do the first must be denied it unless the request says that the second is so.
-TRUE_IN_REQUESTS = [
-    ("sagemaker:CreateTrainingJob", "sagemaker:NetworkIsolation"),
-    ("sagemaker:CreateTrainingJob", "sagemaker:InterContainerTrafficEncryption"),
-]
-
-# Actions that are allowed only with a condition on this key: their resource says too little.
-BOUND_BY = {
-    "application-autoscaling:DeregisterScalableTarget": "application-autoscaling:service-namespace",
-    "application-autoscaling:PutScalingPolicy": "application-autoscaling:service-namespace",
-    "application-autoscaling:RegisterScalableTarget": "application-autoscaling:service-namespace",
-    "cloudwatch:PutMetricData": "cloudwatch:namespace",
-    "iam:CreateServiceLinkedRole": "iam:AWSServiceName",
-    "kms:CreateGrant": "kms:GrantIsForAWSResource",
-    "kms:Sign": "kms:SigningAlgorithm",
-}
 
 
 def parse(path: str) -> Template:

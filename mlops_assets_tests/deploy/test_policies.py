@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mlops_assets_tests.deploy import policy
+from mlops_assets_tests.deploy.policy_tables import ON_ANY_RESOURCE
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
 TEMPLATES = sorted(DIRECTORY.glob("*.yaml"))
@@ -229,4 +230,4 @@ def test_only_the_lakes_key_is_accepted() -> None:
 
 def test_every_exception_is_used() -> None:
     """An action that stays excused from having a resource after nothing needs it any more."""
-    assert policy.ON_ANY_RESOURCE.keys() <= policy.allowed_on_any_resource(CORE)
+    assert ON_ANY_RESOURCE.keys() <= policy.allowed_on_any_resource(CORE)

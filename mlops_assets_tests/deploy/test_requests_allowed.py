@@ -5,12 +5,14 @@ The requests come from the code that makes them; a model of IAM (`iam`) decides 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_assets.assets import online_features
 from mlops_assets.resources.sagemaker import alarms, scaling
 from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec, config_request
 from mlops_assets.resources.sagemaker.feature_store import group_request
@@ -241,3 +243,13 @@ def test_autoscaling_is_of_variants_alone() -> None:
     assert iam.allowed(WORKER, action, target, context)
     others = {**context, "application-autoscaling:service-namespace": "rds"}
     assert not iam.allowed(WORKER, action, target, others)
+
+
+def test_the_offline_copy_of_features_can_be_written() -> None:
+    """A feature group that AWS refuses to make, because the role cannot write where it is to."""
+    station = Path(online_features.__file__).read_text()
+    (prefix,) = re.findall(r'offline_uri=store\.uri\("([^"]+)"\)', station)
+    action = "s3:PutObjectAcl"
+    assert iam.allowed(CONTAINER, action, f"arn:LakeBucket/{prefix}/flights/part-0.parquet")
+    assert not iam.allowed(CONTAINER, action, "arn:LakeBucket/models/model.tar.gz")
+    assert iam.allowed(CONTAINER, "s3:GetBucketAcl", "arn:LakeBucket")

@@ -175,3 +175,26 @@ def test_without_recovery_requests_would_be_lost(new_api):
     api.start()
     answer(api, ask(api, "forgetful", "last"))
     assert not all(api.objects.exists(each["OutputLocation"]) for each in asked)
+
+
+IMPATIENT = """
+from mlops_assets.sagemaker_local import async_invocations
+async_invocations.MAX_QUEUED = 4
+wait = async_invocations.async_request
+async_invocations.async_request = lambda *given: wait(*given) | {"TtlSeconds": 0.2}
+from mlops_assets.sagemaker_local.__main__ import main
+main()
+"""
+
+
+def test_the_queue_is_bounded_and_what_waits_too_long_expires(new_api):
+    """Without a bound a caller fills the disk; an answer hours late is worse than none."""
+    api = new_api(program=("-c", IMPATIENT))
+    endpoint(api, "impatient", "A lag=1", most=1)
+    asked = [ask(api, "impatient", str(number)) for number in range(4)]
+    with pytest.raises(ClientError, match="wait for endpoint impatient already") as caught:
+        ask(api, "impatient", "4")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert answer(api, asked[0]) == "A:0"
+    assert "expired after 0.2 s" in answer(api, asked[3], "FailureLocation")
+    assert answer(api, ask(api, "impatient", "5")) == "A:5"

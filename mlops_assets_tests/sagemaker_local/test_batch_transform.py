@@ -164,6 +164,15 @@ def test_server_errors_are_asked_again_as_often_as_said(api: LocalApi):
     assert "the container answered 503: not yet" in ended["FailureReason"]
 
 
+def test_a_record_that_ends_the_model_server_fails_the_job(api: LocalApi, tens: str):
+    """A record that kills each server it meets must not be sent for ever."""
+    client = {"InvocationsMaxRetries": 1, "InvocationsTimeoutInSeconds": 10}
+    ended = transform(api, request("crash", tens, ModelClientConfig=client), rows=b"crash\n")
+    assert ended["TransformJobStatus"] == "Failed"
+    assert ended["FailureReason"].startswith("AlgorithmError: s3://inputs/crash/rows, record 1")
+    assert outputs(api, "crash") == {}
+
+
 def test_a_late_answer_counts_as_none(api: LocalApi):
     slow = model(api, "too-slow", "lag=3")
     client = {"InvocationsMaxRetries": 0, "InvocationsTimeoutInSeconds": 1}

@@ -119,3 +119,20 @@ def test_a_sleeping_endpoint_is_updated_and_deleted(api: LocalApi):
     eventually(lambda: not alive(pid))
     api.sm.delete_endpoint(EndpointName="old")
     eventually(lambda: not api.sm.list_endpoints(NameContains="old")["Endpoints"])
+
+
+def test_a_request_that_waits_for_a_cold_start_survives_an_update(api: LocalApi):
+    """Whoever waits for a model server that is replaced meanwhile is answered by the new one."""
+    endpoint(api, "cold", "cold start=3", most=2)
+    pid = int(api.invoke("cold", b"pid"))
+    eventually(lambda: not alive(pid))
+    settings = {"MemorySizeInMB": 1024, "MaxConcurrency": 2}
+    variant = {"VariantName": "v", "ModelName": "warm", "ServerlessConfig": settings}
+    api.model("warm", "warm", ProductionVariants=[variant])
+    answers: list[str] = []
+    waiting = threading.Thread(target=lambda: answers.append(api.invoke("cold")))
+    waiting.start()
+    api.update("cold", "warm")
+    assert api.settled("cold")["EndpointConfigName"] == "warm"
+    waiting.join()
+    assert answers == ["warm:1"]
