@@ -32,21 +32,15 @@ from mlops_assets.declaration import (
 )
 from mlops_assets.ml import baselines
 from mlops_assets.partitions import Partitions
+from mlops_assets.rollouts import ABTest, AllAtOnce, Bounds, Canary, Linear, Rolling, Shadow
 from mlops_assets.serving import (
-    ABTest,
-    AllAtOnce,
     Asynchronous,
     Autoscaling,
-    Bounds,
-    Canary,
     Container,
     Endpoint,
-    Linear,
     LoadTest,
     Online,
-    Rolling,
     Serverless,
-    Shadow,
 )
 from mlops_assets.source_files import source_files
 

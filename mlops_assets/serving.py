@@ -1,8 +1,8 @@
-"""How a model is served and how a new one takes over: the serving part of a declaration.
+"""How a model is served: the serving part of a declaration.
 
-Here: the endpoint, rollout policies, variants, scaling, other ways to serve, each checked when it
-is made; durations in whole seconds, as SageMaker counts them. Not here: requests to SageMaker
-(`resources.sagemaker.endpoint_spec`), or how a rollout is carried out.
+Here: the endpoint, its container, scaling, other ways to serve, each checked when it is made;
+durations in whole seconds, as SageMaker counts them. Not here: how a new model takes over
+(`rollouts`), requests to SageMaker (`resources.sagemaker.endpoint_spec`).
 """
 
 from __future__ import annotations
@@ -12,121 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlops_assets.declaration import require
-
-
-@dataclass(frozen=True, kw_only=True)
-class AllAtOnce:
-    """The new fleet gets all traffic at once, and is watched for ``bake_s`` seconds."""
-
-    bake_s: int = 0
-
-    def __post_init__(self) -> None:
-        _duration("rollout.bake_s", self.bake_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Canary:
-    """A share of the traffic first; the rest after ``bake_s`` seconds without an alarm."""
-
-    share: float = 0.1
-    bake_s: int = 300
-
-    def __post_init__(self) -> None:
-        _share("rollout.share", self.share, at_most=0.5)
-        _duration("rollout.bake_s", self.bake_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Linear:
-    """Equal shares of the traffic, one after each ``bake_s`` seconds without an alarm."""
-
-    share: float = 0.25
-    bake_s: int = 120
-
-    def __post_init__(self) -> None:
-        _share("rollout.share", self.share, at_least=0.1, at_most=0.5)
-        _duration("rollout.bake_s", self.bake_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rolling:
-    """Instances are replaced in batches of ``share`` of the fleet: no second fleet is paid for."""
-
-    share: float = 0.25
-    bake_s: int = 120
-
-    def __post_init__(self) -> None:
-        _share("rollout.share", self.share, at_least=0.05, at_most=0.5)
-        _duration("rollout.bake_s", self.bake_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shadow:
-    """The challenger gets a copy of ``share`` of the requests for ``bake_s`` seconds; its answers
-    are compared and never returned. Then it takes over at once, or not at all."""
-
-    share: float = 1.0
-    bake_s: int = 300
-
-    def __post_init__(self) -> None:
-        _share("rollout.share", self.share)
-        _duration("rollout.bake_s", self.bake_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ABTest:
-    """Champion and challenger side by side, ``share`` of the callers on the challenger, until a
-    person ends it by ``mlops promote`` or ``mlops rollback``. A caller's key decides the side."""
-
-    share: float = 0.5
-
-    def __post_init__(self) -> None:
-        _share("rollout.share", self.share)
-
-
-Rollout = AllAtOnce | Canary | Linear | Rolling | Shadow | ABTest
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """What a challenger must keep while it is watched; a broken bound rolls it back.
-
-    Args:
-        server_errors: greatest share of its requests answered with a 5xx.
-        client_errors: greatest share answered with a 4xx, where the champion has none.
-        p99_ms: greatest 99th percentile of the model's latency; None: ``slowdown`` alone counts.
-        slowdown: greatest ratio of its p99 to the champion's, over the same rows.
-        disagreement: greatest mean absolute difference to the champion's answers over the same
-            rows, in probabilities or in standard deviations of the label; None: only reported.
-    """
-
-    server_errors: float = 0.01
-    client_errors: float = 0.05
-    p99_ms: float | None = None
-    slowdown: float = 3.0
-    disagreement: float | None = None
-
-    def __post_init__(self) -> None:
-        _share("bounds.server_errors", self.server_errors)
-        _share("bounds.client_errors", self.client_errors)
-        require(
-            self.p99_ms is None or self.p99_ms > 0,
-            "bounds.p99_ms",
-            f"{self.p99_ms} is not a latency",
-            "Give milliseconds above 0",
-        )
-        require(
-            self.slowdown >= 1,
-            "bounds.slowdown",
-            f"{self.slowdown} would refuse a model as fast as the champion",
-            "Give a ratio of 1 or more",
-        )
-        require(
-            self.disagreement is None or self.disagreement > 0,
-            "bounds.disagreement",
-            f"{self.disagreement} would refuse every new model",
-            "Give a difference above 0, or leave it out",
-        )
+from mlops_assets.rollouts import AllAtOnce, Bounds, Rollout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +108,7 @@ class Container:
         extra_columns: what becomes of columns that the model does not know.
         max_body_bytes: larger requests are refused by 413.
         deadline_s: an answer that takes longer is a 504.
+        workers: processes; None: as many as the image says, one a core.
         environment: further variables of the container.
     """
 
@@ -230,6 +117,7 @@ class Container:
     extra_columns: Literal["ignore", "refuse"] = "ignore"
     max_body_bytes: int = 25 * 1024**2
     deadline_s: int = 60
+    workers: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -244,6 +132,12 @@ class Container:
             "endpoint.container.deadline_s",
             f"{self.deadline_s} is outside 1 to 3,600 seconds",
             "Give whole seconds; SageMaker waits 60 for an answer, an asynchronous endpoint 3,600",
+        )
+        require(
+            self.workers is None or self.workers >= 1,
+            "endpoint.container.workers",
+            f"{self.workers} is below 1",
+            "Give a number of processes, or leave it out",
         )
         require(
             not any(name.startswith(("SAGEMAKER_", "AWS_")) for name in self.environment),
@@ -261,6 +155,7 @@ class Container:
             "MLOPS_EXTRA_COLUMNS": (self.extra_columns, default.extra_columns),
             "MLOPS_MAX_BODY_BYTES": (self.max_body_bytes, default.max_body_bytes),
             "SAGEMAKER_MODEL_SERVER_TIMEOUT": (self.deadline_s, default.deadline_s),
+            "SAGEMAKER_MODEL_SERVER_WORKERS": (self.workers, default.workers),
         }
         changed = {name: str(value) for name, (value, usual) in own.items() if value != usual}
         return {**self.environment, **changed}
@@ -351,21 +246,3 @@ class Endpoint:
             f"cannot be rolled out by {type(self.rollout).__name__}",
             "Use AllAtOnce",
         )
-
-
-def _share(name: str, value: float, *, at_least: float = 0.0, at_most: float = 1.0) -> None:
-    require(
-        value > 0 and at_least <= value <= at_most,
-        name,
-        f"{value} is not a share that SageMaker takes here",
-        f"Give a number above 0, from {at_least:g} to {at_most:g}",
-    )
-
-
-def _duration(name: str, seconds: int) -> None:
-    require(
-        0 <= seconds <= 3600,
-        name,
-        f"{seconds} is outside SageMaker's 0 to 3,600 seconds",
-        "Give whole seconds",
-    )

@@ -19,7 +19,7 @@ from mlops_assets.resources.sagemaker.registry import ModelPackage
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.rollout import HeldOut
 from mlops_assets.resources.sagemaker.rollout_verdict import Expected
-from mlops_assets.serving import Rollout
+from mlops_assets.rollouts import Rollout
 
 _ROWS = 2000
 

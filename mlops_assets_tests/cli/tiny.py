@@ -4,7 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from mlops_assets.serving import ABTest, AllAtOnce, Endpoint
+from mlops_assets.rollouts import ABTest, AllAtOnce
+from mlops_assets.serving import Endpoint
 from mlops_assets_tests.diabetes import declare
 
 declared = declare(Path(os.environ.get("TINY_CSV", "not-set")))

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from mlops_assets.resources.sagemaker.errors import patiently
-from mlops_assets.serving import Bounds
+from mlops_assets.rollouts import Bounds
 
 NAMESPACE = "AWS/SageMaker"
 OWN_NAMESPACE, WRONG_ANSWERS = "mlops_assets/rollout", "WrongAnswers"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
-from mlops_assets.serving import AllAtOnce, Canary, Linear, Rolling, Rollout
+from mlops_assets.rollouts import AllAtOnce, Canary, Linear, Rolling, Rollout
 
 # What SageMaker may take to start a fleet and to drain one, beside the declared waiting.
 _STARTS_WITHIN_S = 1800

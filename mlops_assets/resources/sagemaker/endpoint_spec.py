@@ -31,7 +31,6 @@ class EndpointSpec:
         output_uri: where the answers of an asynchronous endpoint go.
         online: ``{"group", "key", "columns", "max_age_s"}`` of features that the container reads
             itself.
-        environment: of the container, beside that.
     """
 
     name: str
@@ -40,7 +39,6 @@ class EndpointSpec:
     capture_uri: str | None = None
     output_uri: str | None = None
     online: Mapping[str, Any] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
     placement: Placement = field(default_factory=Placement)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -59,16 +57,15 @@ class EndpointSpec:
     def model(self) -> dict[str, Any]:
         """``CreateModel``'s parameters for the package."""
         container: dict[str, Any] = {"ModelPackageName": self.package_arn}
-        environment = dict(self.environment)
+        environment, placement = self.declared.container.variables(), self.placement
         if self.online:
             value = json.dumps(self.online, sort_keys=True, separators=(",", ":"))
             environment["MLOPS_ONLINE"] = value
+            # It calls the feature store, which an isolated container cannot.
+            placement = replace(placement, network_isolation=False)
         if environment:
             container["Environment"] = environment
-            # It calls the feature store, which an isolated container cannot.
-            connected = replace(self.placement, network_isolation=False)
-            return model_request(self.name, container, connected)
-        return model_request(self.name, container, self.placement)
+        return model_request(self.name, container, placement)
 
 
 def config_request(

@@ -29,7 +29,7 @@ from mlops_assets.resources.sagemaker.endpoint_watch import (
 from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
 from mlops_assets.resources.sagemaker.models import ensure
 from mlops_assets.resources.sagemaker.rollout_plan import Change, Serving, make_plan, variants
-from mlops_assets.serving import AllAtOnce
+from mlops_assets.rollouts import AllAtOnce
 
 __all__ = [
     "Deployment",

@@ -25,7 +25,7 @@ from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
 from mlops_assets.resources.sagemaker.names import name_of, slugify
 from mlops_assets.resources.sagemaker.rollout_plan import make_plan
 from mlops_assets.resources.sagemaker.session import SageMakerResource
-from mlops_assets.serving import AllAtOnce
+from mlops_assets.rollouts import AllAtOnce
 
 CALLERS = (1, 2, 4, 8, 16)
 _WARM_UP_S = 0.5
@@ -96,6 +96,7 @@ def _temporary(spec: EndpointSpec) -> EndpointSpec:
         spec.declared,
         instance_count=1,
         rollout=AllAtOnce(),
+        container=dataclasses.replace(spec.declared.container, workers=1),
         capture_share=0.0,
         autoscaling=None,
         serverless=None,
@@ -105,7 +106,6 @@ def _temporary(spec: EndpointSpec) -> EndpointSpec:
         spec,
         name=name_of(slugify(spec.name, "load-test"), spec.model()["ModelName"][-12:]),
         declared=declared,
-        environment={**spec.environment, "SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
     )
 
 

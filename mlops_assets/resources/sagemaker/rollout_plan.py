@@ -20,7 +20,7 @@ from mlops_assets.resources.sagemaker.endpoint_spec import (
     EndpointSpec,
     config_request,
 )
-from mlops_assets.serving import ABTest, AllAtOnce, Rollout, Shadow
+from mlops_assets.rollouts import ABTest, AllAtOnce, Rollout, Shadow
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mlops_assets.ml import weighted
 from mlops_assets.ml.metrics import LOWER_IS_BETTER
 from mlops_assets.resources.sagemaker.alarms import latency_bound
 from mlops_assets.resources.sagemaker.probe import Asked
-from mlops_assets.serving import Bounds
+from mlops_assets.rollouts import Bounds
 
 Status = Literal["passed", "failed", "unknown"]
 _REPEATS = 100

@@ -3,7 +3,8 @@
 import pytest
 
 from mlops_assets.resources.sagemaker.load_test import Point, best, measure
-from mlops_assets.serving import Canary, Endpoint
+from mlops_assets.rollouts import Canary
+from mlops_assets.serving import Endpoint
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
 from mlops_assets_tests.resources.sagemaker.rollout_lab import package, rows, spec
 

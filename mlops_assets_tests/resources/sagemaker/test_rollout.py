@@ -8,17 +8,8 @@ import pytest
 from mlops_assets.resources.sagemaker import alarms
 from mlops_assets.resources.sagemaker.endpoints import serving_package
 from mlops_assets.resources.sagemaker.rollout import HeldOut, Outcome, RolloutFailed, roll_out
-from mlops_assets.serving import (
-    ABTest,
-    AllAtOnce,
-    Autoscaling,
-    Bounds,
-    Canary,
-    Endpoint,
-    Linear,
-    Rolling,
-    Shadow,
-)
+from mlops_assets.rollouts import ABTest, AllAtOnce, Bounds, Canary, Linear, Rolling, Shadow
+from mlops_assets.serving import Autoscaling, Endpoint
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
 from mlops_assets_tests.resources.sagemaker.rollout_lab import BAD, package, rows, spec
 

@@ -18,21 +18,18 @@ from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec, config_
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.rollout_plan import Plan, Serving, make_plan
 from mlops_assets.resources.sagemaker.scaling import policy_request, target_request
-from mlops_assets.sagemaker_local import shapes
-from mlops_assets.serving import (
+from mlops_assets.rollouts import (
     ABTest,
     AllAtOnce,
-    Asynchronous,
-    Autoscaling,
     Bounds,
     Canary,
-    Endpoint,
     Linear,
     Rolling,
     Rollout,
-    Serverless,
     Shadow,
 )
+from mlops_assets.sagemaker_local import shapes
+from mlops_assets.serving import Asynchronous, Autoscaling, Endpoint, Serverless
 from mlops_assets_tests.resources.sagemaker.test_sagemaker_requests import AWS, PACKAGE
 
 PLANS = Path(__file__).parent / "plans"

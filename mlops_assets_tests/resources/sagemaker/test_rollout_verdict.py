@@ -15,7 +15,7 @@ from mlops_assets.resources.sagemaker.rollout_verdict import (
     latency,
     quality,
 )
-from mlops_assets.serving import Bounds
+from mlops_assets.rollouts import Bounds
 
 BOUNDS = Bounds(server_errors=0.01, client_errors=0.05)
 

@@ -16,8 +16,9 @@ import pytest
 from mlops_assets.resources.sagemaker.endpoints import serving_package
 from mlops_assets.resources.sagemaker.rollout import RolloutFailed, roll_out
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.rollouts import AllAtOnce, Bounds, Canary
 from mlops_assets.sagemaker_local import lifecycle
-from mlops_assets.serving import AllAtOnce, Bounds, Canary, Endpoint
+from mlops_assets.serving import Endpoint
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
 from mlops_assets_tests.resources.sagemaker.rollout_lab import BAD, Load, package, rows, spec
 
