@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.sagemaker import idle, promotion, registry
-from mlops_assets.resources.sagemaker.endpoints import serving_package
-from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.hosting import idle
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import promotion, registry
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.sagemaker_local import lifecycle
 

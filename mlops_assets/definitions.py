@@ -27,9 +27,9 @@ from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.io_manager import LakeIOManager
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
-from mlops_assets.resources.sagemaker.signing import Signing
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 from mlops_assets.settings import Settings
 

@@ -2,7 +2,7 @@
 
 Here: the endpoint, its container, scaling, other ways to serve, each checked when it is made;
 durations in whole seconds, as SageMaker counts them. Not here: how a new model takes over
-(`rollouts`), requests to SageMaker (`resources.sagemaker.endpoint_spec`).
+(`rollouts`), requests to SageMaker (`resources.sagemaker.hosting.endpoint_spec`).
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     subnets: Annotated[tuple[str, ...], NoDecode] = ()
     security_groups: Annotated[tuple[str, ...], NoDecode] = ()
     kms_key_arn: str = ""
-    # Paths of PEM files, or ARNs of asymmetric KMS keys: `resources.sagemaker.signing`.
+    # Paths of PEM files, or ARNs of asymmetric KMS keys: `resources.sagemaker.registry.signing`.
     signing_key: str = ""
     verify_key: str = ""
 

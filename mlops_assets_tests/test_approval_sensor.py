@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from mlops_assets.automation import newest_to_deploy
 from mlops_assets.definitions import build_defs
-from mlops_assets.resources.sagemaker import promotion, registry
-from mlops_assets.resources.sagemaker.endpoints import deploy
-from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.hosting.endpoints import deploy
+from mlops_assets.resources.sagemaker.registry import promotion, registry
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.serving import Endpoint
@@ -23,7 +23,7 @@ from mlops_assets.settings import Settings
 from mlops_assets_tests import deliveries
 from mlops_assets_tests.deliveries import DAYS
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
-from mlops_assets_tests.resources.sagemaker.rollout_lab import PLACEMENT, package, spec
+from mlops_assets_tests.resources.sagemaker.rollout.rollout_lab import PLACEMENT, package, spec
 
 GROUP = "deliveries"
 PIPELINE = dataclasses.replace(deliveries.declare(), approval="manual")

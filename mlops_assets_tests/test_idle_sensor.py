@@ -8,12 +8,12 @@ import pytest
 
 from mlops_assets.definitions import build_defs, build_resources
 from mlops_assets.pipeline import Endpoint
-from mlops_assets.resources.sagemaker.endpoints import deploy
+from mlops_assets.resources.sagemaker.hosting.endpoints import deploy
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 from mlops_assets_tests import deliveries
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
-from mlops_assets_tests.resources.sagemaker.rollout_lab import package, spec
+from mlops_assets_tests.resources.sagemaker.rollout.rollout_lab import package, spec
 
 pytestmark = pytest.mark.integration
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from mlops_assets.assets.records import SplitRecord
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.endpoints import serving_package
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import registry
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from mlops_assets.assets.serve import endpoint_spec, held_out
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
-from mlops_assets.resources.sagemaker import promotion, registry
-from mlops_assets.resources.sagemaker.endpoints import serving_package
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import promotion, registry
+from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
-from mlops_assets.resources.sagemaker.rollout import Outcome, RolloutFailed, roll_out
-from mlops_assets.resources.sagemaker.rollout_plan import Plan, describe
+from mlops_assets.resources.sagemaker.rollout.rollout import Outcome, RolloutFailed, roll_out
+from mlops_assets.resources.sagemaker.rollout.rollout_plan import Plan, describe
 from mlops_assets.resources.sagemaker.session import SageMakerResource
-from mlops_assets.resources.sagemaker.signing import Signing
 
 ROLLOUT, LAST = "rollout", "last"
 _POLL_S = {True: 0.25, False: 2.0}

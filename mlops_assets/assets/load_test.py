@@ -1,7 +1,7 @@
 """Station ``load_test``: the cheapest instances that keep the declared promise.
 
-Here: the asset and its page. Not here: measuring (`resources.sagemaker.load_test`), prices and the
-choice (`resources.sagemaker.cost`).
+Here: the asset and its page. Not here: measuring (`resources.sagemaker.hosting.load_test`), prices
+and the choice (`resources.sagemaker.hosting.cost`).
 """
 
 import dagster as dg
@@ -13,9 +13,9 @@ from mlops_assets.assets.serve import endpoint_spec, held_out
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.cost import Fleet, fleets, prices
-from mlops_assets.resources.sagemaker.load_test import Measured, measure
+from mlops_assets.resources.sagemaker.hosting.cost import Fleet, fleets, prices
+from mlops_assets.resources.sagemaker.hosting.load_test import Measured, measure
+from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.serving import LoadTest

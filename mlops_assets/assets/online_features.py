@@ -1,7 +1,7 @@
 """Station ``online_features``: the newest features of each entity, where the endpoint reads them.
 
 Here: which rows go to the online store, and the proof that serving will see what training saw. Not
-here: how records are written (`resources.sagemaker.feature_put`) or read by the endpoint
+here: how records are written (`resources.sagemaker.features.feature_put`) or read by the endpoint
 (`containers.online`). Built only for pipelines that declare `Endpoint(online=…)`.
 """
 
@@ -61,8 +61,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         placement: dg.ResourceParam[Placement],
     ) -> dg.MaterializeResult:
         # botocore, which they import, is not needed to load the code location.
-        from mlops_assets.resources.sagemaker.feature_put import put, records_of
-        from mlops_assets.resources.sagemaker.feature_store import ensure_group, feature_types, read
+        from mlops_assets.resources.sagemaker.features.feature_put import put, records_of
+        from mlops_assets.resources.sagemaker.features.feature_store import (
+            ensure_group,
+            feature_types,
+            read,
+        )
 
         rows = lake.open().read(pipeline.table("features"), list(context.partition_keys))
         ensure_group(

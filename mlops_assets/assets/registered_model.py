@@ -19,12 +19,12 @@ from mlops_assets.assets.records import (
 from mlops_assets.assets.station import key, station
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker import provenance, registry
 from mlops_assets.resources.sagemaker.names import digest_of
-from mlops_assets.resources.sagemaker.person import person
+from mlops_assets.resources.sagemaker.registry import provenance, registry
+from mlops_assets.resources.sagemaker.registry.person import person
+from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
-from mlops_assets.resources.sagemaker.signing import Signing
 
 # What starts runs by itself, by the tag that Dagster gives its runs.
 _AUTOMATIONS = {"dagster/sensor_name": "sensor", "dagster/schedule_name": "schedule"}

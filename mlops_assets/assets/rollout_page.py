@@ -12,11 +12,11 @@ import pandas as pd
 from mlops_assets.assets.preview import facts, image, table
 from mlops_assets.ml import rollout_plots
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.sagemaker.alarms import latency_bound
-from mlops_assets.resources.sagemaker.cost import per_thousand, prices
-from mlops_assets.resources.sagemaker.registry import ModelPackage
-from mlops_assets.resources.sagemaker.rollout import Outcome
-from mlops_assets.resources.sagemaker.rollout_verdict import Line
+from mlops_assets.resources.sagemaker.hosting.cost import per_thousand, prices
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
+from mlops_assets.resources.sagemaker.rollout.alarms import latency_bound
+from mlops_assets.resources.sagemaker.rollout.rollout import Outcome
+from mlops_assets.resources.sagemaker.rollout.rollout_verdict import Line
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 
 CHECKS = {

@@ -13,12 +13,12 @@ from mlops_assets.assets.records import SplitRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import RecordNotFound, Store
-from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec
-from mlops_assets.resources.sagemaker.payload import json_rows
-from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.hosting.endpoint_spec import EndpointSpec
+from mlops_assets.resources.sagemaker.hosting.payload import json_rows
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 from mlops_assets.resources.sagemaker.requests import Placement
-from mlops_assets.resources.sagemaker.rollout import HeldOut
-from mlops_assets.resources.sagemaker.rollout_verdict import Expected
+from mlops_assets.resources.sagemaker.rollout.rollout import HeldOut
+from mlops_assets.resources.sagemaker.rollout.rollout_verdict import Expected
 from mlops_assets.rollouts import Rollout
 
 _ROWS = 2000

@@ -19,8 +19,8 @@ from mlops_assets.cli.runs import materialize, stale_stations
 from mlops_assets.cli.world import World, console
 from mlops_assets.ml.splitting import training_window
 from mlops_assets.pipeline import DATA_STATIONS, MODEL_STATIONS, MLPipeline
-from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.endpoints import serving_package
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import registry
 
 _DEFAULT_HISTORY = 3
 _ROW = 7

@@ -2,9 +2,9 @@
 
 from mlops_assets.pipeline import DeclarationError
 from mlops_assets.resources.records import RecordNotFound
-from mlops_assets.resources.sagemaker.endpoints import DeploymentFailed
-from mlops_assets.resources.sagemaker.registry import RegistryError
-from mlops_assets.resources.sagemaker.signing import SigningError
+from mlops_assets.resources.sagemaker.hosting.endpoints import DeploymentFailed
+from mlops_assets.resources.sagemaker.registry.registry import RegistryError
+from mlops_assets.resources.sagemaker.registry.signing import SigningError
 from mlops_assets.resources.sources import SourceError
 from mlops_assets.settings import SettingsError
 

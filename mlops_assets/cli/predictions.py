@@ -12,9 +12,9 @@ from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.errors import LakeError
-from mlops_assets.resources.sagemaker.assignment import assign
 from mlops_assets.resources.sagemaker.errors import found_or_none
-from mlops_assets.resources.sagemaker.payload import json_rows
+from mlops_assets.resources.sagemaker.hosting.assignment import assign
+from mlops_assets.resources.sagemaker.hosting.payload import json_rows
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def predict(
     """Ask about row ``row`` of a partition of ``features``.
 
     Args:
-        key: the caller's; it decides the variant, as `resources.sagemaker.assignment` says.
+        key: the caller's; it decides the variant, as `resources.sagemaker.hosting.assignment` says.
 
     Raises:
         CommandError: no such partition or row, or nothing is serving.

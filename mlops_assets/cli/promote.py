@@ -1,16 +1,17 @@
 """`mlops promote`: a person's decision about a model, kept with their name.
 
 Here: whom the decision is about, and who may make it. Not here: the rollout that follows an
-approval (the asset `endpoint`), nor the states themselves (`resources.sagemaker.promotion`).
+approval (the asset `endpoint`), nor the states themselves
+(`resources.sagemaker.registry.promotion`).
 """
 
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.versions import Versions, named
 from mlops_assets.cli.world import console
-from mlops_assets.resources.sagemaker import promotion
-from mlops_assets.resources.sagemaker.person import UNKNOWN, same
-from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.registry import promotion
+from mlops_assets.resources.sagemaker.registry.person import UNKNOWN, same
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 
 
 def run(name: str, wanted: str | None, *, reason: str, reject: bool, self_approve: bool) -> None:

@@ -16,7 +16,7 @@ from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.world import World, console
 from mlops_assets.ml.artifact.manifest import verify
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.sagemaker import registry
+from mlops_assets.resources.sagemaker.registry import registry
 
 _COPIED = (
     "AlgorithmSpecification",

@@ -12,9 +12,9 @@ from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.versions import Versions, named
 from mlops_assets.cli.world import console
-from mlops_assets.resources.sagemaker import promotion, registry
-from mlops_assets.resources.sagemaker.endpoints import DeploymentFailed, serving_package
-from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.hosting.endpoints import DeploymentFailed, serving_package
+from mlops_assets.resources.sagemaker.registry import promotion, registry
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 
 
 def run(name: str, to: str | None, *, reason: str) -> None:

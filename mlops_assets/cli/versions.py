@@ -8,11 +8,11 @@ from mlops_assets.assets.serve import endpoint_spec
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.world import World
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.sagemaker import promotion, registry
-from mlops_assets.resources.sagemaker.endpoint_spec import CHALLENGER
-from mlops_assets.resources.sagemaker.endpoints import Deployment, deploy, serving_package
-from mlops_assets.resources.sagemaker.person import person
-from mlops_assets.resources.sagemaker.registry import ModelPackage
+from mlops_assets.resources.sagemaker.hosting.endpoint_spec import CHALLENGER
+from mlops_assets.resources.sagemaker.hosting.endpoints import Deployment, deploy, serving_package
+from mlops_assets.resources.sagemaker.registry import promotion, registry
+from mlops_assets.resources.sagemaker.registry.person import person
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 
 # Commands are waited for: the endpoint is asked often enough that asking adds no time.
 _POLL_S = {True: 0.05, False: 1.0}

@@ -23,9 +23,9 @@ from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
-from mlops_assets.resources.sagemaker.signing import Signing
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 

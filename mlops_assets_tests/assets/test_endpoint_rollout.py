@@ -7,8 +7,8 @@ import pytest
 from mlops_assets.assets.endpoint import LAST, ROLLOUT
 from mlops_assets.assets.records import RolloutRecord
 from mlops_assets.pipeline import Bounds, Canary, Endpoint, LoadTest, Training
-from mlops_assets.resources.sagemaker import promotion, registry
-from mlops_assets.resources.sagemaker.endpoints import serving_package
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import promotion, registry
 from mlops_assets_tests.diabetes import declare, write_csv
 from mlops_assets_tests.worlds import TestWorld, checks, materialized
 

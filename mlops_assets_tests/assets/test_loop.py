@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mlops_assets.pipeline import Evaluation, Gate
-from mlops_assets.resources.sagemaker import registry
+from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets_tests.diabetes import declare, write_csv
 from mlops_assets_tests.worlds import TestWorld, checks, materialized
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.endpoint_spec import LIVE
-from mlops_assets.resources.sagemaker.endpoints import serving_package
+from mlops_assets.resources.sagemaker.hosting.endpoint_spec import LIVE
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets_tests.cli.test_commands import Shell
 

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from mlops_assets.resources.sagemaker import registry
-from mlops_assets.resources.sagemaker.endpoint_spec import CHALLENGER
+from mlops_assets.resources.sagemaker.hosting.endpoint_spec import CHALLENGER
+from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets_tests.cli.promotions import Served, deployed, materialized_endpoint, shell_path
 from mlops_assets_tests.cli.test_commands import Shell
 

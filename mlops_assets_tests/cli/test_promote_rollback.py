@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlops_assets.resources.sagemaker import promotion
+from mlops_assets.resources.sagemaker.registry import promotion
 from mlops_assets_tests.cli.promotions import (
     KILLED,
     Served,

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from mlops_assets.assets import online_features
-from mlops_assets.resources.sagemaker import alarms, scaling
-from mlops_assets.resources.sagemaker.endpoint_spec import EndpointSpec, config_request
-from mlops_assets.resources.sagemaker.feature_store import group_request
+from mlops_assets.resources.sagemaker.features.feature_store import group_request
+from mlops_assets.resources.sagemaker.hosting import scaling
+from mlops_assets.resources.sagemaker.hosting.endpoint_spec import EndpointSpec, config_request
 from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec, training_request
+from mlops_assets.resources.sagemaker.rollout import alarms
 from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
 from mlops_assets.serving import Autoscaling, Endpoint
 from mlops_assets_tests.deploy import iam, policy
@@ -253,3 +254,13 @@ def test_the_offline_copy_of_features_can_be_written() -> None:
     assert iam.allowed(CONTAINER, action, f"arn:LakeBucket/{prefix}/flights/part-0.parquet")
     assert not iam.allowed(CONTAINER, action, "arn:LakeBucket/models/model.tar.gz")
     assert iam.allowed(CONTAINER, "s3:GetBucketAcl", "arn:LakeBucket")
+
+
+@pytest.mark.parametrize("store", ["Online", "Offline"])
+def test_each_store_of_features_has_a_key(store: str) -> None:
+    """Features that only a key of AWS encrypts, which no policy of ours can withhold."""
+    context = _group(PLACEMENT)
+    del context[f"sagemaker:FeatureGroup{store}StoreKmsKey"]
+    assert not iam.allowed(
+        WORKER, "sagemaker:CreateFeatureGroup", _arn("feature-group", "x"), context
+    )

@@ -8,7 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from mlops_assets.resources.sagemaker.models import ensure_model
+from mlops_assets.resources.sagemaker.hosting.models import ensure_model
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
 from mlops_assets_tests.sagemaker_local import record_server
 

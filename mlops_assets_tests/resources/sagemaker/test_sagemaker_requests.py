@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops_assets.resources.sagemaker.models import model_request
+from mlops_assets.resources.sagemaker.hosting.models import model_request
 from mlops_assets.resources.sagemaker.requests import (
     Placement,
     TrainingSpec,

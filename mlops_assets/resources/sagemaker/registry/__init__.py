@@ -1,0 +1,1 @@
+"""The model registry: packages with their lineage, signatures and states."""

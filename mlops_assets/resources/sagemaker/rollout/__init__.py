@@ -1,0 +1,1 @@
+"""Rollouts: planned, watched, judged, and taken back where they fail."""
