@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mlops_assets.sagemaker_local.errors import ApiError
-from mlops_assets.sagemaker_local.feature_http import is_feature_path
+from mlops_assets.sagemaker_local.features.feature_http import is_feature_path
 from mlops_assets.sagemaker_local.peers import Peers
 from mlops_assets.sagemaker_local.protocol import BODY_LIMIT, Api, Reply, error_reply
 

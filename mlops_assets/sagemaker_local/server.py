@@ -19,32 +19,32 @@ import uvicorn
 import uvloop
 
 from mlops_assets.objects import open_objects
-from mlops_assets.sagemaker_local.alarms import Alarms
-from mlops_assets.sagemaker_local.async_invocations import AsyncInvocations
-from mlops_assets.sagemaker_local.cloudwatch import CloudWatch
+from mlops_assets.sagemaker_local.autoscaling.scaling import Scaling
+from mlops_assets.sagemaker_local.autoscaling.scaling_loop import ScalingLoop
 from mlops_assets.sagemaker_local.config import Config
-from mlops_assets.sagemaker_local.endpoint_runs import EndpointRuns
-from mlops_assets.sagemaker_local.endpoints import Endpoints
-from mlops_assets.sagemaker_local.feature_store import FeatureStore
-from mlops_assets.sagemaker_local.fleet_spec import FleetSpec
-from mlops_assets.sagemaker_local.hosting import Fleet
+from mlops_assets.sagemaker_local.deployment.endpoint_runs import EndpointRuns
+from mlops_assets.sagemaker_local.deployment.endpoints import Endpoints
+from mlops_assets.sagemaker_local.features.feature_store import FeatureStore
+from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec
+from mlops_assets.sagemaker_local.fleet.hosting import Fleet
+from mlops_assets.sagemaker_local.fleet.models import Models
 from mlops_assets.sagemaker_local.http import Application
 from mlops_assets.sagemaker_local.images import Images
-from mlops_assets.sagemaker_local.job_run import JobRun
-from mlops_assets.sagemaker_local.jobs import TrainingJobs
-from mlops_assets.sagemaker_local.log_push import LogPush
-from mlops_assets.sagemaker_local.logs import TRANSFORM, Logs
-from mlops_assets.sagemaker_local.metric_store import MetricStore
-from mlops_assets.sagemaker_local.models import Models
+from mlops_assets.sagemaker_local.invoking.async_invocations import AsyncInvocations
+from mlops_assets.sagemaker_local.invoking.runtime import Runtime
+from mlops_assets.sagemaker_local.monitoring.alarms import Alarms
+from mlops_assets.sagemaker_local.monitoring.cloudwatch import CloudWatch
+from mlops_assets.sagemaker_local.monitoring.log_push import LogPush
+from mlops_assets.sagemaker_local.monitoring.logs import TRANSFORM, Logs
+from mlops_assets.sagemaker_local.monitoring.metric_store import MetricStore
 from mlops_assets.sagemaker_local.packages import ModelPackages
 from mlops_assets.sagemaker_local.processes import mounts_allowed
 from mlops_assets.sagemaker_local.protocol import SERVICES, Api, service_model
-from mlops_assets.sagemaker_local.runtime import Runtime
-from mlops_assets.sagemaker_local.scaling import Scaling
-from mlops_assets.sagemaker_local.scaling_loop import ScalingLoop
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.tags import Tags
-from mlops_assets.sagemaker_local.transforms import TransformJobs
+from mlops_assets.sagemaker_local.training.job_run import JobRun
+from mlops_assets.sagemaker_local.training.jobs import TrainingJobs
+from mlops_assets.sagemaker_local.transforming.transforms import TransformJobs
 
 HOST = "127.0.0.1"
 log = logging.getLogger(__name__)

@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.sagemaker_local.alarm_state import Definition, decide, definition, evaluate
 from mlops_assets.sagemaker_local.errors import ApiError
-from mlops_assets.sagemaker_local.metric_math import Expression
-from mlops_assets.sagemaker_local.metric_store import Bucket, Metric, MetricStore
+from mlops_assets.sagemaker_local.monitoring.alarm_state import (
+    Definition,
+    decide,
+    definition,
+    evaluate,
+)
+from mlops_assets.sagemaker_local.monitoring.metric_math import Expression
+from mlops_assets.sagemaker_local.monitoring.metric_store import Bucket, Metric, MetricStore
 
 X, G, _ = True, False, None  # breaching, good, missing; the newest is the last
 OK, ALARM, NONE = "OK", "ALARM", "INSUFFICIENT_DATA"

@@ -159,7 +159,7 @@ def test_a_deleted_endpoint_fails_what_waits(api: LocalApi):
 
 
 FORGETFUL = """
-from mlops_assets.sagemaker_local import async_invocations
+from mlops_assets.sagemaker_local.invoking import async_invocations
 async_invocations.AsyncInvocations.recover = lambda self: None
 from mlops_assets.sagemaker_local.__main__ import main
 main()
@@ -178,7 +178,7 @@ def test_without_recovery_requests_would_be_lost(new_api):
 
 
 IMPATIENT = """
-from mlops_assets.sagemaker_local import async_invocations
+from mlops_assets.sagemaker_local.invoking import async_invocations
 async_invocations.MAX_QUEUED = 4
 wait = async_invocations.async_request
 async_invocations.async_request = lambda *given: wait(*given) | {"TtlSeconds": 0.2}

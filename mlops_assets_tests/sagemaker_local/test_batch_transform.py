@@ -223,7 +223,7 @@ def test_a_killed_server_says_what_became_of_its_jobs(new_api):
 
 NEWEST_FIRST = """
 import collections
-from mlops_assets.sagemaker_local import transform_run
+from mlops_assets.sagemaker_local.transforming import transform_run
 class Stack(collections.deque):
     popleft = collections.deque.pop
 transform_run.deque = Stack

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.sagemaker_local.deployment_plan import plan
+from mlops_assets.sagemaker_local.deployment.deployment_plan import plan
 from mlops_assets.sagemaker_local.errors import ApiError
 
 

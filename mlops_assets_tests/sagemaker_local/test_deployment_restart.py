@@ -98,7 +98,8 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(new_api, tmp_path):
     hasty = tmp_path / "hasty.py"
     hasty.write_text("""
 import sys
-from mlops_assets.sagemaker_local import __main__, deployments
+from mlops_assets.sagemaker_local import __main__
+from mlops_assets.sagemaker_local.deployment import deployments
 deployments._TIMEOUT_UNIT = 0.002
 sys.exit(__main__.main())
 """)

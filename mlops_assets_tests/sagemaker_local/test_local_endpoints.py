@@ -73,7 +73,8 @@ def test_a_hanging_model_server_is_replaced(new_api, tmp_path):
     impatient = tmp_path / "impatient.py"
     impatient.write_text("""
 import sys
-from mlops_assets.sagemaker_local import __main__, replica
+from mlops_assets.sagemaker_local import __main__
+from mlops_assets.sagemaker_local.fleet import replica
 replica._PING_SECONDS = replica._WATCH_SECONDS = 0.3
 sys.exit(__main__.main())
 """)

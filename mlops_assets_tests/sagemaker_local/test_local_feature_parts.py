@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops_assets.objects import open_objects
-from mlops_assets.sagemaker_local import feature_offline, feature_records
-from mlops_assets.sagemaker_local.feature_offline import OfflineStore
-from mlops_assets.sagemaker_local.feature_records import Records, Write, target_of
+from mlops_assets.sagemaker_local.features import feature_offline, feature_records
+from mlops_assets.sagemaker_local.features.feature_offline import OfflineStore
+from mlops_assets.sagemaker_local.features.feature_records import Records, Write, target_of
 
 TARGET = target_of("s3://bucket/data", {"id": "String", "x": "Integral"})
 

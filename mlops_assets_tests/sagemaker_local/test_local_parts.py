@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.sagemaker_local import listing, metrics, shapes
+from mlops_assets.sagemaker_local import listing, shapes
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.errors import ApiError
 from mlops_assets.sagemaker_local.images import Images, relocated, repository
+from mlops_assets.sagemaker_local.monitoring import metrics
 from mlops_assets.sagemaker_local.protocol import service_model
 
 

@@ -123,7 +123,8 @@ def test_trouble_that_nobody_foresaw_leaves_the_old_fleet_serving(new_api, tmp_p
     broken = tmp_path / "broken.py"
     broken.write_text("""
 import sys
-from mlops_assets.sagemaker_local import __main__, hosting
+from mlops_assets.sagemaker_local import __main__
+from mlops_assets.sagemaker_local.fleet import hosting
 resize, calls = hosting.Fleet.resize, []
 async def second_time(self, counts):
     calls.append(counts)

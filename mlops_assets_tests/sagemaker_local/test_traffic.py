@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.sagemaker_local.traffic import Dealer
+from mlops_assets.sagemaker_local.deployment.traffic import Dealer
 
 weights = st.lists(st.floats(0, 100), min_size=1, max_size=6).filter(lambda found: max(found) > 0.1)
 

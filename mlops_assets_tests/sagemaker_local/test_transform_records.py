@@ -8,9 +8,9 @@ import json
 
 import pytest
 
-from mlops_assets.sagemaker_local.record_paths import NotSelectable, record_path
-from mlops_assets.sagemaker_local.scaling_rule import Seen, wanted
-from mlops_assets.sagemaker_local.transform_records import RecordError, Rules, rules
+from mlops_assets.sagemaker_local.autoscaling.scaling_rule import Seen, wanted
+from mlops_assets.sagemaker_local.transforming.record_paths import NotSelectable, record_path
+from mlops_assets.sagemaker_local.transforming.transform_records import RecordError, Rules, rules
 
 ROW = ["id", "a", "b", "c"]
 DOCUMENT = {"id": 7, "features": {"x": [1, 2, 3], "odd name": "y"}}

@@ -1,0 +1,1 @@
+"""Application Auto Scaling: targets, policies, and the loop that follows them."""

@@ -1,0 +1,1 @@
+"""Feature Store: groups, records, the offline copy."""

@@ -1,0 +1,1 @@
+"""Model servers: what a configuration asks for, started and kept running."""
