@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlops_assets.declaration import require
-from mlops_assets.rollouts import AllAtOnce, Bounds, Rollout
+from mlops_assets.rollouts import ABTest, AllAtOnce, Bounds, Rollout, Shadow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +239,18 @@ class Endpoint:
             "endpoint.serverless",
             "excludes autoscaling and asynchronous",
             "Leave the others out",
+        )
+        require(
+            not (self.asynchronous and isinstance(self.rollout, Shadow | ABTest)),
+            "endpoint.asynchronous",
+            f"cannot be rolled out by {type(self.rollout).__name__}",
+            "Use AllAtOnce, Canary, Linear or Rolling",
+        )
+        require(
+            not (self.serverless and self.capture_share),
+            "endpoint.serverless",
+            f"captures nothing, and capture_share is {self.capture_share}",
+            "Leave capture_share out",
         )
         require(
             not (self.serverless and not isinstance(self.rollout, AllAtOnce)),

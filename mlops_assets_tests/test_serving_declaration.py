@@ -3,6 +3,7 @@
 import pytest
 
 from mlops_assets.pipeline import (
+    ABTest,
     Asynchronous,
     Autoscaling,
     Bounds,
@@ -15,6 +16,7 @@ from mlops_assets.pipeline import (
     Online,
     Rolling,
     Serverless,
+    Shadow,
 )
 
 
@@ -48,6 +50,9 @@ from mlops_assets.pipeline import (
         (lambda: Endpoint(container=Container(device="cuda")), "endpoint.instance_type"),
         (lambda: Endpoint(serverless=Serverless(), rollout=Canary()), "endpoint.serverless"),
         (lambda: Endpoint(serverless=Serverless(), asynchronous=Asynchronous()), "serverless"),
+        (lambda: Endpoint(serverless=Serverless(), capture_share=0.1), "endpoint.serverless"),
+        (lambda: Endpoint(asynchronous=Asynchronous(), rollout=ABTest()), "asynchronous"),
+        (lambda: Endpoint(asynchronous=Asynchronous(), rollout=Shadow()), "asynchronous"),
     ],
 )
 def test_what_sagemaker_would_refuse_later_is_refused_now(declare, named):

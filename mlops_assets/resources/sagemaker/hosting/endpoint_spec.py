@@ -50,6 +50,11 @@ class EndpointSpec:
             )
         if self.declared.asynchronous and not self.output_uri:
             raise ValueError(f"endpoint {self.name}: asynchronous answers need an output_uri")
+        if self.declared.serverless and self.placement.subnets:
+            raise ValueError(
+                f"endpoint {self.name}: SageMaker runs no serverless endpoint in a VPC, and this "
+                f"one is placed in {list(self.placement.subnets)}: declare instances"
+            )
 
     def all_tags(self) -> list[dict[str, str]]:
         return tag_list({**self.placement.tags, **self.tags})
@@ -123,7 +128,7 @@ def _weight(share: float) -> float:
 
 def _asynchronous(spec: EndpointSpec) -> dict[str, Any]:
     assert spec.declared.asynchronous is not None  # noqa: S101
-    output = {"S3OutputPath": spec.output_uri}
+    output = {"S3OutputPath": spec.output_uri, "S3FailurePath": f"{spec.output_uri}/failed"}
     if spec.placement.kms_key_arn:
         output["KmsKeyId"] = spec.placement.kms_key_arn
     most = spec.declared.asynchronous.max_concurrency

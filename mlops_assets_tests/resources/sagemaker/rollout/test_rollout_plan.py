@@ -6,6 +6,7 @@
 import functools
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def accepted(operation: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def spec(declared: Endpoint, placement: Placement = AWS, **changes: Any) -> EndpointSpec:
+    if declared.serverless:  # SageMaker runs none in a VPC
+        placement = replace(placement, subnets=(), security_groups=())
     fields = {
         "name": "flight-delays",
         "package_arn": PACKAGE,
@@ -127,6 +130,14 @@ def _placeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _placeless(v) for k, v in value.items() if k not in _PLACES}
     return [_placeless(v) for v in value] if isinstance(value, list) else value
+
+
+def test_a_serverless_endpoint_in_a_vpc_is_refused() -> None:
+    """Guards against a deployment that only SageMaker refuses, after the training."""
+    with pytest.raises(ValueError, match="no serverless endpoint in a VPC.*subnet-0a1b"):
+        EndpointSpec(
+            name="x", package_arn=PACKAGE, declared=Endpoint(serverless=Serverless()), placement=AWS
+        )
 
 
 def test_alarms_are_about_the_new_configuration_alone() -> None:
