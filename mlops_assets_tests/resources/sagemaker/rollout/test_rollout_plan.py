@@ -134,7 +134,7 @@ def _placeless(value: Any) -> Any:
 
 def test_a_serverless_endpoint_in_a_vpc_is_refused() -> None:
     """Guards against a deployment that only SageMaker refuses, after the training."""
-    with pytest.raises(ValueError, match="no serverless endpoint in a VPC.*subnet-0a1b"):
+    with pytest.raises(ValueError, match=r"no serverless endpoint in a VPC.*subnet-0a1b"):
         EndpointSpec(
             name="x", package_arn=PACKAGE, declared=Endpoint(serverless=Serverless()), placement=AWS
         )
