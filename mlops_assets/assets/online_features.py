@@ -2,7 +2,7 @@
 
 Here: which rows go to the online store, and the proof that serving will see what training saw. Not
 here: how records are written (`resources.sagemaker.features.feature_put`) or read by the endpoint
-(`containers.online`). Built only for pipelines that declare `Endpoint(online=…)`.
+(`containers.online_features.online`). Built only for pipelines that declare `Endpoint(online=…)`.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.containers.quick import GIVES_UP, Rows
+from mlops_assets.containers.reading.quick import GIVES_UP, Rows
 from mlops_assets.containers.reply import Refused, Reply, error, render, render_one
 from mlops_assets.ml.artifact.compiled import Fill, cells_of
 from mlops_assets.ml.artifact.errors import EncodingError

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_assets.containers.answers import Batch, failed, reply, reply_one
-from mlops_assets.containers.bodies import Bodies
-from mlops_assets.containers.quick import GIVES_UP
+from mlops_assets.containers.reading.bodies import Bodies
+from mlops_assets.containers.reading.quick import GIVES_UP
 from mlops_assets.containers.reply import JSON, Reply, negotiate
 from mlops_assets.ml.artifact.compiled import Cells
 from mlops_assets.ml.artifact.encode import Encoder

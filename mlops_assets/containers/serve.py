@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_assets.containers.environment import ContainerError
-from mlops_assets.containers.membership import Membership, announce, bind
+from mlops_assets.containers.http.membership import Membership, announce, bind
 from mlops_assets.containers.serve_settings import ServeSettings
 
 if TYPE_CHECKING:
     from mlops_assets.containers.handle import Handler
-    from mlops_assets.containers.service import Service
+    from mlops_assets.containers.http.service import Service
 
 # How long a thread computes in Python before the event loop gets its turn. The default of 5 ms
 # would be paid several times by a small request that comes while a large one is parsed.
@@ -34,7 +34,7 @@ def serve() -> int:
         settings = ServeSettings.from_environ()
         member = Membership.from_environ()
         if settings.workers > 1 and member is None:
-            from mlops_assets.containers.supervisor import Supervisor
+            from mlops_assets.containers.http.supervisor import Supervisor
 
             return Supervisor(settings).run()
     except (ContainerError, OSError) as error:
@@ -43,8 +43,8 @@ def serve() -> int:
 
 
 def _work(settings: ServeSettings, member: Membership | None) -> int:
-    from mlops_assets.containers import logs
-    from mlops_assets.containers.front import BACKLOG, FRONTS
+    from mlops_assets.containers.http import logs
+    from mlops_assets.containers.http.front import BACKLOG, FRONTS
     from mlops_assets.ml.artifact.errors import ArtifactError
 
     logs.configure(settings.log_level)
@@ -70,8 +70,8 @@ def _work(settings: ServeSettings, member: Membership | None) -> int:
 
 def _service(settings: ServeSettings, member: Membership | None) -> Service:
     from mlops_assets.containers.engines import load_handler
+    from mlops_assets.containers.http.service import Service
     from mlops_assets.containers.reply import JSON, TYPES
-    from mlops_assets.containers.service import Service
     from mlops_assets.ml.artifact import manifest
 
     accept = settings.default_accept or JSON
@@ -92,14 +92,14 @@ def _service(settings: ServeSettings, member: Membership | None) -> Service:
         )
 
     if settings.multi_model:
-        from mlops_assets.containers.multi_model import ModelRoutes
+        from mlops_assets.containers.http.multi_model import ModelRoutes
         from mlops_assets.containers.pool import ModelPool
 
         pool = ModelPool(load, root=settings.models, capacity=settings.model_capacity)
         return Service(None, settings, more=ModelRoutes(pool))
     handler = load(settings.model)
     if online := os.environ.get("MLOPS_ONLINE"):
-        from mlops_assets.containers.online import with_online_features
+        from mlops_assets.containers.online_features.online import with_online_features
 
         handler = with_online_features(handler, online, settings.model)
     sealed = settings.model / manifest.NAME

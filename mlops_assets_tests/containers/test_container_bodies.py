@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.containers import bodies as module
-from mlops_assets.containers.bodies import Bodies
-from mlops_assets.containers.parse import Parser, form_of
+from mlops_assets.containers.reading import bodies as module
+from mlops_assets.containers.reading.bodies import Bodies
+from mlops_assets.containers.reading.parse import Parser, form_of
 from mlops_assets.containers.reply import BODIES, CSV, JSON, JSON_LINES, Refused
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import EncodingError

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import requests
 
-from mlops_assets.containers.protocol import HEAD_BYTES, TARGET_BYTES
+from mlops_assets.containers.http.protocol import HEAD_BYTES, TARGET_BYTES
 from mlops_assets_tests.containers.server import Server, Servers
 from mlops_assets_tests.containers.wire import Wire, chunks, head, post, rows
 

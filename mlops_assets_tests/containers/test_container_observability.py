@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from mlops_assets.containers import logs, metrics
-from mlops_assets.containers.board import Board, create
-from mlops_assets.containers.metrics import BUCKETS, Metrics
+from mlops_assets.containers.http import logs, metrics
+from mlops_assets.containers.http.board import Board, create
+from mlops_assets.containers.http.metrics import BUCKETS, Metrics
 from mlops_assets.ml.artifact import manifest
 from mlops_assets_tests.containers.server import Server, Servers
 from mlops_assets_tests.containers.wire import ROW, Wire, post, rows

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops_assets.containers.parquet_footer import codecs
+from mlops_assets.containers.reading.parquet_footer import codecs
 
 WRITTEN = ["UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4_RAW"]
 

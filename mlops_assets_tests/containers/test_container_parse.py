@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.containers.parse import Columns, Parser, form_of
+from mlops_assets.containers.reading.parse import Columns, Parser, form_of
 from mlops_assets.containers.reply import BODIES, CSV, JSON, JSON_LINES, Refused
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import EncodingError

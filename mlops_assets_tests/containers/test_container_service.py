@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_assets.containers.front import Front
 from mlops_assets.containers.handle import Request
-from mlops_assets.containers.protocol import Connection
+from mlops_assets.containers.http.front import Front
+from mlops_assets.containers.http.protocol import Connection
+from mlops_assets.containers.http.service import Service
 from mlops_assets.containers.reply import Reply
 from mlops_assets.containers.serve_settings import ServeSettings, cores
-from mlops_assets.containers.service import Service
 from mlops_assets_tests.containers.wire import post
 
 

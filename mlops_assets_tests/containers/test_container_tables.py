@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.containers import arrow_guard, tables
-from mlops_assets.containers import bodies as module
-from mlops_assets.containers.bodies import Bodies
+from mlops_assets.containers.reading import arrow_guard, tables
+from mlops_assets.containers.reading import bodies as module
+from mlops_assets.containers.reading.bodies import Bodies
 from mlops_assets.containers.reply import ARROW, NPY, OTHER_PARQUET, PARQUET, Refused
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.errors import EncodingError

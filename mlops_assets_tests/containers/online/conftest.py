@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops_assets.containers.online import OnlineHandler
+from mlops_assets.containers.online_features.online import OnlineHandler
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.ml.feature_record import EVENT_TIME
 from mlops_assets_tests.containers.online.online_world import GROUP, ROWS, Reads, online, record

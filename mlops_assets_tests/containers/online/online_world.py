@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from mlops_assets.containers.handle import ArtifactHandler
-from mlops_assets.containers.online import OnlineHandler, OnlineSettings
-from mlops_assets.containers.online_store import OnlineStore
+from mlops_assets.containers.online_features.online import OnlineHandler, OnlineSettings
+from mlops_assets.containers.online_features.online_store import OnlineStore
 from mlops_assets.containers.reply import ARROW
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.ml.feature_record import EVENT_TIME, entity_id, value_text

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from mlops_assets.containers.handle import ArtifactHandler
-from mlops_assets.containers.online import with_online_features
-from mlops_assets.containers.online_store import OnlineStore
+from mlops_assets.containers.online_features.online import with_online_features
+from mlops_assets.containers.online_features.online_store import OnlineStore
 from mlops_assets.containers.reply import ARROW
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets_tests.containers.online.online_world import (
@@ -88,7 +88,7 @@ def test_what_is_not_understood_is_refused_by_the_engine(handler, content_type, 
 def test_more_records_than_can_be_read_in_time_are_refused(
     handler, rows, content_type, monkeypatch
 ):
-    monkeypatch.setattr("mlops_assets.containers.online.MOST_RECORDS", 9)
+    monkeypatch.setattr("mlops_assets.containers.online_features.online.MOST_RECORDS", 9)
     asked = [only(r, *KEY, *KNOWN) for r in rows[:10]]
     reply = ask(handler, content_type, asked)
     assert (reply.status, reply.cause) == (413, "too_large")

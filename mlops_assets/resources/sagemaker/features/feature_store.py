@@ -1,7 +1,7 @@
 """Feature groups of the online feature store, and reading their records.
 
 Here: the group of a pipeline, made or extended, and batches of records by entity key. Not here:
-writing records (feature_put.py); what the endpoint does with them (containers.online).
+writing records (feature_put.py); what the endpoint does with them (containers.online_features).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_assets.containers.online_store import Records, batches, get_batch
+from mlops_assets.containers.online_features.online_store import Records, batches, get_batch
 from mlops_assets.ml.feature_record import ENTITY, EVENT_TIME
 from mlops_assets.resources.sagemaker.errors import found_or_none, patiently
 from mlops_assets.resources.sagemaker.names import tag_list
@@ -130,7 +130,8 @@ def ensure_group(
 def read(runtime: Any, group: str, identifiers: Iterable[str], columns: Sequence[str]) -> Records:
     """{record identifier: {feature: text}} of the records that exist, event time included.
 
-    Raises ``containers.online_store.Unavailable`` when a record cannot be read in a minute.
+    Raises ``containers.online_features.online_store.Unavailable`` when a record cannot be read in
+    a minute.
     """
     names, until = [EVENT_TIME, *columns], time.monotonic() + _READ_S
     found: Records = {}

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from mlops_assets.containers.parse import Form, Parser
+from mlops_assets.containers.reading.parse import Form, Parser
 from mlops_assets.containers.reply import CSV, JSON, JSON_LINES
 from mlops_assets.ml.artifact import compiled
 from mlops_assets.ml.artifact.compiled import CompiledRows, Fill

@@ -10,10 +10,10 @@ import logging
 
 import orjson
 
-from mlops_assets.containers import http_reply
+from mlops_assets.containers.http import http_reply
+from mlops_assets.containers.http.work import Route, route_of
 from mlops_assets.containers.pool import LoadedModel, ModelPool, PoolError
 from mlops_assets.containers.reply import JSON, Reply, error
-from mlops_assets.containers.work import Route, route_of
 
 log = logging.getLogger(__name__)
 

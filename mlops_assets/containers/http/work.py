@@ -14,10 +14,10 @@ from contextlib import suppress
 from time import perf_counter
 from typing import NamedTuple
 
-from mlops_assets.containers import http_reply
 from mlops_assets.containers.handle import Handler, Request
-from mlops_assets.containers.logs import inference_id
-from mlops_assets.containers.metrics import Metrics
+from mlops_assets.containers.http import http_reply
+from mlops_assets.containers.http.logs import inference_id
+from mlops_assets.containers.http.metrics import Metrics
 from mlops_assets.containers.reply import Reply, error
 
 log = logging.getLogger(__name__)

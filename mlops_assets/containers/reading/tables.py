@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from mlops_assets.containers.arrow_guard import refuse_compressed
-from mlops_assets.containers.parquet_footer import codecs
-from mlops_assets.containers.parse import Parser
+from mlops_assets.containers.reading.arrow_guard import refuse_compressed
+from mlops_assets.containers.reading.parquet_footer import codecs
+from mlops_assets.containers.reading.parse import Parser
 from mlops_assets.containers.reply import Refused, too_many
 from mlops_assets.ml.artifact.spec import FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import Coded, Values, shown

@@ -12,7 +12,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from mlops_assets.containers.board import Board
+from mlops_assets.containers.http.board import Board
 
 VARIABLE = "MLOPS_WORKER"
 

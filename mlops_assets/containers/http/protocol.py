@@ -11,12 +11,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from mlops_assets.containers import http_reply
 from mlops_assets.containers.handle import Request
-from mlops_assets.containers.logs import ID_LENGTH
-from mlops_assets.containers.outgoing import BODY, HEAD, IDLE, Outgoing, Server, Slot
+from mlops_assets.containers.http import http_reply
+from mlops_assets.containers.http.logs import ID_LENGTH
+from mlops_assets.containers.http.outgoing import BODY, HEAD, IDLE, Outgoing, Server, Slot
+from mlops_assets.containers.http.work import Route
 from mlops_assets.containers.reply import Reply
-from mlops_assets.containers.work import Route
 
 HEAD_BYTES = 64 * 1024
 TARGET_BYTES = 8 * 1024

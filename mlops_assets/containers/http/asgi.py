@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from mlops_assets.containers.handle import Request
-from mlops_assets.containers.http_reply import HeaderReply, safe_type
-from mlops_assets.containers.logs import ID_LENGTH
-from mlops_assets.containers.protocol import DISCARD_BYTES
+from mlops_assets.containers.http.http_reply import HeaderReply, safe_type
+from mlops_assets.containers.http.logs import ID_LENGTH
+from mlops_assets.containers.http.protocol import DISCARD_BYTES
+from mlops_assets.containers.http.service import Service
+from mlops_assets.containers.http.work import Route
 from mlops_assets.containers.reply import Reply, error
-from mlops_assets.containers.service import Service
-from mlops_assets.containers.work import Route
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mlops_assets.containers.handle import Handler, Request
-from mlops_assets.containers.http_reply import with_header
-from mlops_assets.containers.online_rows import Row, read_rows
-from mlops_assets.containers.online_store import OnlineStore, Records, Unavailable
+from mlops_assets.containers.http.http_reply import with_header
+from mlops_assets.containers.online_features.online_rows import Row, read_rows
+from mlops_assets.containers.online_features.online_store import OnlineStore, Records, Unavailable
 from mlops_assets.containers.reply import ARROW, Refused, Reply, error, media_type, too_many
 from mlops_assets.ml.artifact import manifest
 from mlops_assets.ml.feature_record import EVENT_TIME, entity_id
@@ -147,7 +147,7 @@ class OnlineHandler:
         return cause, content_type, body
 
     def _complete_table(self, body: bytes) -> tuple[str, bytes]:
-        from mlops_assets.containers.online_tables import read_keyed
+        from mlops_assets.containers.online_features.online_tables import read_keyed
 
         read = read_keyed(body, self._settings.key, self._settings.columns)
         if read is None:

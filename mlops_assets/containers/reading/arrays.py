@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mlops_assets.containers.parse import Parser
+from mlops_assets.containers.reading.parse import Parser
 from mlops_assets.containers.reply import Refused
 from mlops_assets.ml.artifact.spec import FeatureSpec, NumberColumn
 from mlops_assets.ml.artifact.values import Values

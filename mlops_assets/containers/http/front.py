@@ -16,9 +16,9 @@ from time import perf_counter
 
 import uvloop
 
-from mlops_assets.containers.outgoing import Outgoing
-from mlops_assets.containers.protocol import Connection
-from mlops_assets.containers.service import Service
+from mlops_assets.containers.http.outgoing import Outgoing
+from mlops_assets.containers.http.protocol import Connection
+from mlops_assets.containers.http.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def serve_asgi(service: Service, listener: socket.socket) -> None:
     """Serve by uvicorn until SIGTERM: the other front, to compare with and to fall back to."""
     import uvicorn
 
-    from mlops_assets.containers.asgi import App
+    from mlops_assets.containers.http.asgi import App
 
     config = uvicorn.Config(
         App(service),

@@ -12,14 +12,14 @@ from time import perf_counter
 
 import orjson
 
-from mlops_assets.containers import http_reply, metrics
-from mlops_assets.containers.board import Board
 from mlops_assets.containers.handle import Handler, Request
-from mlops_assets.containers.logs import ErrorLines, inference_id
-from mlops_assets.containers.metrics import Metrics
+from mlops_assets.containers.http import http_reply, metrics
+from mlops_assets.containers.http.board import Board
+from mlops_assets.containers.http.logs import ErrorLines, inference_id
+from mlops_assets.containers.http.metrics import Metrics
+from mlops_assets.containers.http.work import Done, Route, Ticket, Work, route_of, safely
 from mlops_assets.containers.reply import JSON, Reply
 from mlops_assets.containers.serve_settings import MIB, ServeSettings
-from mlops_assets.containers.work import Done, Route, Ticket, Work, route_of, safely
 
 PUBLISH_SECONDS = 0.25
 

@@ -11,10 +11,10 @@ from collections import deque
 from time import perf_counter
 from typing import Protocol
 
-from mlops_assets.containers.http_reply import CLOSE, CONTINUE, KEEP_ALIVE, encode
+from mlops_assets.containers.http.http_reply import CLOSE, CONTINUE, KEEP_ALIVE, encode
+from mlops_assets.containers.http.service import Service
+from mlops_assets.containers.http.work import Ticket
 from mlops_assets.containers.reply import Reply
-from mlops_assets.containers.service import Service
-from mlops_assets.containers.work import Ticket
 
 # After its last reply a connection in disorder is read and dropped for so long: closing it at once
 # would reset it, and take the reply from a caller who is still sending.

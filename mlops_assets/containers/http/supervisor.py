@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from time import monotonic
 
-from mlops_assets.containers import board
-from mlops_assets.containers.membership import GO, LISTENS, READY, VARIABLE, announce, bind
+from mlops_assets.containers.http import board
+from mlops_assets.containers.http.membership import GO, LISTENS, READY, VARIABLE, announce, bind
 from mlops_assets.containers.serve_settings import ServeSettings
 
 # Workers get 25 s for what is in flight; SageMaker kills the container after 30.

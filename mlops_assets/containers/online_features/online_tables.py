@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlops_assets.containers.arrow_guard import refuse_compressed
+from mlops_assets.containers.reading.arrow_guard import refuse_compressed
 from mlops_assets.containers.reply import Refused, too_many
 
 

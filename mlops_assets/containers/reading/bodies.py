@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.containers.arrays import ArrayReader
-from mlops_assets.containers.parse import Form, Parser, form_of
-from mlops_assets.containers.quick import GIVES_UP, QuickReader, Rows
+from mlops_assets.containers.reading.arrays import ArrayReader
+from mlops_assets.containers.reading.parse import Form, Parser, form_of
+from mlops_assets.containers.reading.quick import GIVES_UP, QuickReader, Rows
 from mlops_assets.containers.reply import ARROW, BODIES, CSV, NPY, OTHER_PARQUET, PARQUET, too_many
 from mlops_assets.ml.artifact.compiled import Fill
 from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.values import Values
 
 if TYPE_CHECKING:
-    from mlops_assets.containers.tables import TableReader
+    from mlops_assets.containers.reading.tables import TableReader
 
 # From here on pyarrow reads CSV quicker than the compiled encoder does, its import set aside.
 TABLE_BYTES = 8 * 1024
@@ -111,7 +111,7 @@ class Bodies:
     def _tables(self) -> TableReader:
         if self._table_reader is None:
             with self._lock:
-                from mlops_assets.containers.tables import TableReader
+                from mlops_assets.containers.reading.tables import TableReader
 
                 self._table_reader = TableReader(self._encoder.spec, self._parse, self._most_rows)
         return self._table_reader

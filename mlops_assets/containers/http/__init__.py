@@ -1,0 +1,1 @@
+"""HTTP: two fronts over one service, its workers, counters and logs."""

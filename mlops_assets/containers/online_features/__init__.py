@@ -1,0 +1,1 @@
+"""Features that the container reads itself, from the online feature store."""

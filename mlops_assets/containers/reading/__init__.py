@@ -1,0 +1,1 @@
+"""Request bodies to a model's columns or matrix, with errors that name the place."""
