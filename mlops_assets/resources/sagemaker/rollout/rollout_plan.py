@@ -214,7 +214,7 @@ def _change(
 def describe(rollout: Rollout) -> str:
     """A policy in words.
 
-    >>> from mlops_assets.serving import Canary
+    >>> from mlops_assets.rollouts import Canary
     >>> describe(Canary(share=0.1, bake_s=300))
     'canary: 10 % of the traffic for 300 s, then all of it'
     """

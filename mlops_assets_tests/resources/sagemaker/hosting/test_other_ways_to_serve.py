@@ -61,21 +61,21 @@ def test_an_asynchronous_declaration_is_served(lab: Lab):
 
 def test_declared_scaling_is_registered_carried_out_and_taken_back(lab: Lab):
     """A declaration whose requests the service refuses would leave one instance under all load."""
-    deployed(lab, "scaled", Endpoint(autoscaling=Autoscaling(at_most=3, requests_per_minute=60)))
+    deployed(lab, "stretched", Endpoint(autoscaling=Autoscaling(at_most=3, requests_per_minute=60)))
     scaling = lab.sagemaker.autoscaling()
     for least in (2, 2, 1):
         declared = Autoscaling(at_least=least, at_most=3, requests_per_minute=60)
-        ensure_scaling(scaling, "scaled", declared)
-    resource = f"endpoint/scaled/variant/{LIVE}"
+        ensure_scaling(scaling, "stretched", declared)
+    resource = f"endpoint/stretched/variant/{LIVE}"
     asked = {"ServiceNamespace": "sagemaker", "ResourceId": resource}
     assert len(scaling.describe_scaling_policies(**asked)["ScalingPolicies"]) == 1
-    ensure_scaling(scaling, "scaled", Autoscaling(at_least=2, at_most=3, requests_per_minute=60))
+    ensure_scaling(scaling, "stretched", Autoscaling(at_least=2, at_most=3, requests_per_minute=60))
 
     def instances() -> int:
-        found = lab.sagemaker.client().describe_endpoint(EndpointName="scaled")
+        found = lab.sagemaker.client().describe_endpoint(EndpointName="stretched")
         return found["ProductionVariants"][0]["CurrentInstanceCount"]
 
     eventually(lambda: instances() == 2, "two instances")
-    ensure_scaling(scaling, "scaled", None)
+    ensure_scaling(scaling, "stretched", None)
     assert not scaling.describe_scaling_policies(**asked)["ScalingPolicies"]
-    ensure_scaling(scaling, "scaled", None)
+    ensure_scaling(scaling, "stretched", None)
