@@ -32,7 +32,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         pipeline,
         "endpoint",
         description=(
-            f"The live endpoint {pipeline.slug}: the newest approved model. It takes over "
+            f"The live endpoint {pipeline.slug}: the newest approved model, rolled out by "
             f"{describe(pipeline.endpoint.rollout)}."
         ),
         kinds={"sagemaker"},

@@ -163,6 +163,6 @@ def _cost(pipeline: MLPipeline) -> dg.MarkdownMetadataValue:
     hourly = table_.instances[declared.instance_type].usd * declared.instance_count
     return dg.MetadataValue.md(
         f"{hourly:.3f} USD an hour ({declared.instance_count} × {declared.instance_type}, "
-        f"on demand, {table_.region}, prices of {table_.as_of}); {usd:.6f} USD a thousand "
-        f"predictions at {rate:g} requests/s ({assumed})"
+        f"on demand, {table_.region}, prices of {table_.as_of}); {usd:.2g} USD a thousand "
+        f"predictions at {rate:g} a second ({assumed})"
     )

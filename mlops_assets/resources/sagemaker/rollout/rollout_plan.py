@@ -21,7 +21,6 @@ from mlops_assets.resources.sagemaker.hosting.endpoint_spec import (
 from mlops_assets.resources.sagemaker.rollout.alarms import alarm_requests
 from mlops_assets.resources.sagemaker.rollout.deployment_request import (
     guarded,
-    steps,
     update_request,
 )
 from mlops_assets.rollouts import ABTest, AllAtOnce, Rollout, Shadow
@@ -243,8 +242,4 @@ def _why(name: str, rollout: Rollout | None, judged: str, watch_s: int, alarms: 
         return f"{name} lets the challenger answer its callers beside the champion"
     if rollout is None:
         return f"{name} takes all traffic at once (SageMaker takes no policy here)"
-    waits = steps(rollout) - 1 if not isinstance(rollout, AllAtOnce) else int(rollout.bake_s > 0)
-    return (
-        f"{name} takes over {describe(rollout)}; {waits} wait(s) under {alarms} alarms, any of "
-        "which rolls it back"
-    )
+    return f"{name} takes over by {describe(rollout)}; any of {alarms} alarms rolls it back"
