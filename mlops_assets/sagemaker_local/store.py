@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mlops_assets.sagemaker_local.database import connect, transaction
 
 Document = dict[str, Any]
 FILE_NAME = "state.db"
@@ -47,24 +48,14 @@ class Store:
     """The state of one server; used from one thread only, the event loop's."""
 
     def __init__(self, home: Path) -> None:
-        self._db = sqlite3.connect(home / FILE_NAME, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db = connect(home / FILE_NAME, _SCHEMA)
 
     def close(self) -> None:
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All of the writes inside, or none. Not to be nested, nor held across an await."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def get(self, kind: str, name: str) -> Document | None:
         row = self._db.execute(

@@ -9,7 +9,6 @@ the online store, and everything reaches the journal of the offline store.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import orjson
 
+from mlops_assets.sagemaker_local.database import connect, transaction
 from mlops_assets.sagemaker_local.store import Document
 
 FILE_NAME = "features.db"
@@ -86,10 +86,7 @@ class Records:
     """Used from one thread only, the event loop's."""
 
     def __init__(self, home: Path) -> None:
-        self._db = sqlite3.connect(home / FILE_NAME, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db = connect(home / FILE_NAME, _SCHEMA)
 
     def close(self) -> None:
         self._db.close()
@@ -97,14 +94,9 @@ class Records:
     def write(self, writes: Iterable[Write]) -> None:
         """All of the writes, or none."""
         now = now_us()
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             for one in writes:
                 self._write(one, now)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def _write(self, one: Write, now: int) -> None:
         text = orjson.dumps(one.features).decode()
