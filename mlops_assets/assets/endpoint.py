@@ -108,7 +108,8 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             promotion.mark_champion(
                 client, pipeline.slug, package.arn, reason=f"proven by run {context.run.run_id}"
             )
-        now = serving_package(client, pipeline.slug) or package.arn
+        arn = serving_package(client, pipeline.slug) or package.arn
+        champion = registry.describe(client, arn)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(outcome.plan.changes[-1].config_name),
             metadata={
@@ -117,13 +118,13 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                     pipeline,
                     package,
                     client.describe_endpoint(EndpointName=pipeline.slug),
-                    registry.describe(client, now),
+                    champion,
                 ),
                 "changed": outcome.plan.changed,
                 "previous configuration": outcome.previous_config or "none",
                 **rollout_page.rollout_metadata(pipeline, outcome),
             },
-            check_results=rollout_page.results(outcome),
+            check_results=[*rollout_page.results(outcome), rollout_page.serves(champion)],
         )
 
     return endpoint

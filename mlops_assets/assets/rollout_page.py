@@ -25,6 +25,7 @@ CHECKS = {
     "latency": "The 99th percentile of the latency keeps its bound, and the champion's.",
     "agreement": "Champion and challenger answer the same rows alike.",
     "promised_quality": "The endpoint's own answers are as good as the evaluation's.",
+    "serves": "What a rollout brought serves on; `mlops rollback` says here what serves instead.",
 }
 _CHECK_OF = {"health": "answers", "alarm": "errors", "quality": "promised_quality"}
 _WARNS = frozenset({"agreement"})
@@ -38,6 +39,24 @@ def results(outcome: Outcome) -> list[dg.AssetCheckResult]:
         if name in CHECKS:
             named.setdefault(name, []).append(line)
     return [_result(outcome, name, lines) for name, lines in named.items()]
+
+
+def serves(champion: ModelPackage) -> dg.AssetCheckResult:
+    """Who serves, now that a rollout is over."""
+    return dg.AssetCheckResult(check_name="serves", passed=True, description=in_words(champion))
+
+
+def serves_instead(
+    pipeline: MLPipeline, champion: ModelPackage, words: str
+) -> dg.AssetCheckEvaluation:
+    """Who serves, now that somebody took a rollout's result back."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey([pipeline.name, "endpoint"]),
+        check_name="serves",
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{in_words(champion)}, serves instead: {words}",
+    )
 
 
 def _result(outcome: Outcome, name: str, lines: list[Line]) -> dg.AssetCheckResult:
@@ -109,7 +128,7 @@ def endpoint_metadata(
     url = sagemaker.runtime().meta.endpoint_url
     return {
         "url": dg.MetadataValue.text(f"{url}/endpoints/{pipeline.slug}/invocations"),
-        "champion": dg.MetadataValue.text(_who(champion or package)),
+        "champion": dg.MetadataValue.text(in_words(champion or package)),
         "traffic": traffic_split(description),
         "package": dg.MetadataValue.text(package.arn),
         "registry": registry_link(sagemaker, package),
@@ -118,7 +137,8 @@ def endpoint_metadata(
     }
 
 
-def _who(package: ModelPackage) -> str:
+def in_words(package: ModelPackage) -> str:
+    """Which version a package is, and of when."""
     as_of = package.lineage.get("as_of", "unknown")
     return f"version {package.version} of {package.group}, as of {as_of}"
 

@@ -8,6 +8,7 @@ import time
 
 import dagster as dg
 
+from mlops_assets.assets import rollout_page
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.versions import Versions, named
@@ -112,7 +113,8 @@ def _note(
     versions: Versions, bad: ModelPackage, target: ModelPackage, words: str, seconds: float
 ) -> None:
     """For the asset's page in the UI, where this did not happen in a run."""
-    versions.world.instance.report_runless_asset_event(
+    instance = versions.world.instance
+    instance.report_runless_asset_event(
         dg.AssetObservation(
             dg.AssetKey([versions.pipeline.name, "endpoint"]),
             description=f"rolled back from {named(bad)} to {named(target)} {words}",
@@ -122,5 +124,10 @@ def _note(
                 "package": target.arn,
                 "rollback seconds": round(seconds, 2),
             },
+        )
+    )
+    instance.report_runless_asset_event(
+        rollout_page.serves_instead(
+            versions.pipeline, target, f"{named(bad)} was rolled back {words}"
         )
     )

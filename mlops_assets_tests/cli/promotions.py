@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import dagster as dg
+
 from mlops_assets.resources.sagemaker.hosting.endpoint_spec import LIVE
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
 from mlops_assets.resources.sagemaker.registry import registry
@@ -138,3 +140,13 @@ def materialized_endpoint(shell: Shell) -> subprocess.CompletedProcess[str]:
         "-m", "dagster", "asset", "materialize", "-m", "mlops_assets.definitions",
         "--select", 'key:"diabetes/endpoint"', "--partition", "all",
     )  # fmt: skip
+
+
+def told_in_the_ui(shell: Shell) -> str:
+    """What the check `serves` of the endpoint says."""
+    key = dg.AssetCheckKey(dg.AssetKey(["diabetes", "endpoint"]), "serves")
+    home = Path(shell.environment["MLOPS_HOME"], "dagster")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        found = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])
+        evaluation = found[key].event.dagster_event.asset_check_evaluation_data
+    return f"{'passed' if evaluation.passed else 'failed'}: {evaluation.description}"

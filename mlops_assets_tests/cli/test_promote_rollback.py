@@ -14,6 +14,7 @@ from mlops_assets_tests.cli.promotions import (
     corrupted,
     deployed,
     materialized_endpoint,
+    told_in_the_ui,
 )
 from mlops_assets_tests.cli.test_commands import Shell
 
@@ -73,6 +74,9 @@ def test_the_drill_goes_back_at_once_and_loses_no_request(shell, served, capsys)
     assert served.version() == 1
     assert served.states() == ["champion", "rolled-back"]
     assert "answers too slowly" in served.package(2).decision
+    page = told_in_the_ui(shell)
+    assert page.startswith("failed: version 1 of diabetes, as of all, serves instead: version 2")
+    assert "answers too slowly" in page
 
 
 def test_what_was_rolled_back_does_not_come_back_by_itself(shell, served) -> None:
