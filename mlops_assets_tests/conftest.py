@@ -8,8 +8,8 @@ from hypothesis import settings
 for name in [n for n in os.environ if n.startswith("MLOPS_") or n == "DAGSTER_HOME"]:
     del os.environ[name]
 
-# Ignored where the tests are started in the background (`nohup … &`). Dagster gives SIGTERM whatever
-# SIGINT has, so what a test started then could not be stopped (Dagster waits a minute for its tails).
+# Ignored where the tests are started in the background (`nohup … &`). Dagster gives SIGTERM what
+# SIGINT has: what a test then started could not be stopped (Dagster waits a minute for its tails).
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
