@@ -43,7 +43,7 @@ class Peer:
     path: str = "/invocations"
     prepare: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    pipeline: bool = True
+    pipeline: bool = False
 
     @property
     def takes_csv(self) -> bool:
@@ -67,13 +67,12 @@ def _ours(name: str, title: str, front: str) -> Peer:
             "MLOPS_FRONT": front,
             "PYTHONPATH": "{root}",
         },
-        pipeline=False,
     )
 
 
 def _core(name: str, title: str, command: str) -> Peer:
     environment = {"MODEL": "{artifact}", "PYTHONPATH": "{root}:{here}"}
-    return Peer(name, title, "core", command, None, environment=environment, pipeline=False)
+    return Peer(name, title, "core", command, None, environment=environment)
 
 
 PEERS = (
@@ -94,7 +93,6 @@ PEERS = (
         one=bodies.encoded_csv,
         many=bodies.encoded_csv,
         environment={"MODEL": "{artifact}/model.ubj", "PYTHONPATH": "{here}"},
-        pipeline=False,
     ),
     Peer(
         "mlserver_xgboost",
@@ -112,7 +110,6 @@ PEERS = (
             "MLSERVER_GRPC_PORT": "{other}",
             "MLSERVER_METRICS_PORT": "{third}",
         },
-        pipeline=False,
     ),
     Peer(
         "mlserver_sklearn",
@@ -125,6 +122,7 @@ PEERS = (
         ping="/v2/health/ready",
         path="/v2/models/flights/infer",
         prepare="mlserver_settings.py mlserver_sklearn.SKLearnModel {pipeline} {work}",
+        pipeline=True,
         environment={
             "MLSERVER_HTTP_PORT": "{port}",
             "MLSERVER_GRPC_PORT": "{other}",
@@ -141,7 +139,7 @@ PEERS = (
         many=bodies.instances,
         ping="/v1/models/flights",
         path="/v1/models/flights:predict",
-        environment={"MODEL": "{pipeline}"},
+        environment={"MODEL": "{artifact}"},
     ),
     Peer(
         "litserve",
@@ -153,7 +151,7 @@ PEERS = (
         many=bodies.instances,
         ping="/health",
         path="/predict",
-        environment={"MODEL": "{pipeline}"},
+        environment={"MODEL": "{artifact}"},
     ),
     Peer(
         "bentoml",
@@ -167,7 +165,8 @@ PEERS = (
         ping="/readyz",
         path="/predict",
         environment={
-            "MODEL": "{pipeline}",
+            "MODEL": "{artifact}",
+            "PYTHONPATH": "{here}",
             "BENTOML_HOME": "{work}",
             "BENTOML_DO_NOT_TRACK": "True",
         },
@@ -182,7 +181,7 @@ PEERS = (
         one=bodies.csv_with_header,
         many=bodies.csv_with_header,
         json=bodies.dataframe_split,
-        prepare="mlflow_pyfunc.py {pipeline} {work}/model",
+        prepare="mlflow_pyfunc.py {artifact} {work}/model",
         environment={"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": "{bin}:{path}"},
     ),
     Peer(
@@ -191,7 +190,7 @@ PEERS = (
         "pandas",
         "{bin}/python {here}/inference_toolkit.py {port} {work}",
         "inference_toolkit",
-        environment={"MODEL": "{pipeline}"},
+        environment={"MODEL": "{artifact}"},
     ),
     Peer(
         "fastapi_pandas",
@@ -200,7 +199,7 @@ PEERS = (
         UVICORN + " fastapi_pandas:app",
         "fastapi_pandas",
         json=bodies.instances,
-        environment={"MODEL": "{pipeline}", "PYTHONPATH": "{here}"},
+        environment={"MODEL": "{artifact}", "PYTHONPATH": "{here}"},
     ),
     Peer(
         "flask_pandas",
@@ -208,6 +207,6 @@ PEERS = (
         "pandas",
         GUNICORN + " -k gevent flask_pandas:app",
         "flask_pandas",
-        environment={"MODEL": "{pipeline}", "PYTHONPATH": "{here}"},
+        environment={"MODEL": "{artifact}", "PYTHONPATH": "{here}"},
     ),
 )

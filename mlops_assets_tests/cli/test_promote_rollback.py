@@ -68,7 +68,9 @@ def test_the_drill_goes_back_at_once_and_loses_no_request(shell, served, capsys)
     assert told["lost"] == []
     assert told["answered"] > 20
     assert told["answers"][-1] != before, "another model answers"
-    assert seconds < 30
+    # A wall time would tell of the machine: the command's own work beside its interpreter's start.
+    work = float(took[1])
+    assert work < 3 * (seconds - work)
     assert "version 2 (as of all), now rolled-back" in done.stdout
     assert "serves now      version 1 (as of all)" in done.stdout
     assert served.version() == 1

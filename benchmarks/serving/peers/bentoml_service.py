@@ -1,17 +1,18 @@
-"""BentoML: bentoml serve bentoml_service:Flights, with MODEL naming the pipeline."""
+"""BentoML: bentoml serve bentoml_service:Flights, with MODEL naming the artifact."""
 
 import os
+from pathlib import Path
 
 import bentoml
-import joblib
 import numpy as np
 import pandas as pd
+from pipeline import build
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Flights:
     def __init__(self) -> None:
-        self.model = joblib.load(os.environ["MODEL"])
+        self.model = build(Path(os.environ["MODEL"]))
         self.names = list(self.model.feature_names_in_)
 
     @bentoml.api

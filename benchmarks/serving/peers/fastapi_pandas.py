@@ -1,14 +1,15 @@
-"""FastAPI and pandas on uvicorn: uvicorn fastapi_pandas:app, with MODEL naming the pipeline."""
+"""FastAPI and pandas on uvicorn: uvicorn fastapi_pandas:app, with MODEL naming the artifact."""
 
 import io
 import os
+from pathlib import Path
 from typing import Any
 
-import joblib
 import pandas as pd
 from fastapi import FastAPI, Request
+from pipeline import build
 
-model = joblib.load(os.environ["MODEL"])
+model = build(Path(os.environ["MODEL"]))
 names = list(model.feature_names_in_)
 app = FastAPI()
 

@@ -1,14 +1,15 @@
 """Flask and pandas under gunicorn: what AWS's bring-your-own-container example does (its nginx,
-one more hop, left out). gunicorn flask_pandas:app, with MODEL naming the pipeline."""
+one more hop, left out). gunicorn flask_pandas:app, with MODEL naming the artifact."""
 
 import io
 import os
+from pathlib import Path
 
 import flask
-import joblib
 import pandas as pd
+from pipeline import build
 
-model = joblib.load(os.environ["MODEL"])
+model = build(Path(os.environ["MODEL"]))
 app = flask.Flask(__name__)
 
 

@@ -1,7 +1,7 @@
 """SageMaker's inference toolkit on multi-model-server: the user's module with model_fn and so on,
 and the start as the toolkit's own, but with its configuration in WORK instead of /etc.
 
-python inference_toolkit.py PORT WORK, with MODEL naming the pipeline.
+python inference_toolkit.py PORT WORK, with MODEL naming the artifact.
 """
 
 import io
@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import joblib
 import pandas as pd
 import sagemaker_inference
+from pipeline import build
 
 CONFIG = """enable_envvars_config=true
 decode_input_request=false
@@ -27,7 +27,7 @@ max_request_size=26214400
 
 
 def model_fn(directory: str) -> Any:
-    return joblib.load(os.environ["MODEL"])
+    return build(Path(os.environ["MODEL"]))
 
 
 def input_fn(text: str, content_type: str) -> pd.DataFrame:

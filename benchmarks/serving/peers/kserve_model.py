@@ -1,19 +1,20 @@
 """KServe's Python server with a custom model, protocol v1: python kserve_model.py PORT, with MODEL
-naming the pipeline."""
+naming the artifact."""
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-import joblib
 import kserve
 import pandas as pd
+from pipeline import build
 
 
 class Flights(kserve.Model):
     def __init__(self) -> None:
         super().__init__("flights")
-        self.model = joblib.load(os.environ["MODEL"])
+        self.model = build(Path(os.environ["MODEL"]))
         self.names = list(self.model.feature_names_in_)
         self.ready = True
 

@@ -1,17 +1,18 @@
-"""LitServe: python litserve_api.py PORT, with MODEL naming the pipeline."""
+"""LitServe: python litserve_api.py PORT, with MODEL naming the artifact."""
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-import joblib
 import litserve
 import pandas as pd
+from pipeline import build
 
 
 class Flights(litserve.LitAPI):
     def setup(self, device: str) -> None:
-        self.model = joblib.load(os.environ["MODEL"])
+        self.model = build(Path(os.environ["MODEL"]))
         self.names = list(self.model.feature_names_in_)
 
     def decode_request(self, request: dict[str, Any]) -> pd.DataFrame:

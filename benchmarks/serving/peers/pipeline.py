@@ -1,8 +1,8 @@
-"""The benchmark's model as a scikit-learn pipeline, made where it is served: python pipeline.py
-ARTIFACT FILE.
+"""The benchmark's model as a scikit-learn pipeline, built from the artifact's data where it is
+served: the same trees and the same encoding.
 
-Runs in a peer's environment and knows nothing of the project: the same trees and the same encoding
-as the artifact's, pickled by the versions that will open it.
+Runs in a peer's environment and knows nothing of the project. `python pipeline.py ARTIFACT FILE`
+also writes it down for MLServer, whose runtime opens pickles only; nothing of ours opens one.
 """
 
 import json
