@@ -1,7 +1,7 @@
 """The parts of a pipeline's declaration, each checked when it is made.
 
-Here: source, label, split, training, gates, monitors. Not here: serving (`serving`); the whole
-(`pipeline`), which users import all of these from.
+Here: source, label, split, training, gates. Not here: serving (`serving`), monitors (`monitors`);
+the whole (`pipeline`), which users import all of these from.
 """
 
 from __future__ import annotations
@@ -187,23 +187,6 @@ class Evaluation:
     slices: tuple[str, ...] = ()
     sensitive: str | None = None
     slice_rows: int = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Monitors:
-    """What is watched of the data on its way in.
-
-    Args:
-        quarantine_share: the share of bad rows above which nothing downstream may run.
-        rows: bounds on the clean rows of a partition; outside them the check warns.
-        label_share: bounds on the mean of the label; outside them the check warns.
-        point_in_time_rows: how many rows of a partition are recomputed from truncated data.
-    """
-
-    quarantine_share: float = 0.01
-    rows: tuple[int, int | None] = (1, None)
-    label_share: tuple[float, float] | None = None
-    point_in_time_rows: int = 20
 
 
 def check_online(

@@ -22,6 +22,7 @@ from mlops_assets.assets import (
     registered_model,
     splits,
 )
+from mlops_assets.assets.monitoring import stations as monitoring
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.io_manager import LakeIOManager
@@ -41,7 +42,7 @@ def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     assets = [station.build(pipeline) for station in stations]
     if pipeline.endpoint.load_test is not None:
         assets.append(load_test.build(pipeline, pipeline.endpoint.load_test))
-    return assets
+    return [*assets, *monitoring.build(pipeline)]
 
 
 def build_placement(settings: Settings) -> Placement:

@@ -23,7 +23,6 @@ from mlops_assets.declaration import (
     Evaluation,
     Gate,
     Label,
-    Monitors,
     Source,
     Split,
     Training,
@@ -31,6 +30,15 @@ from mlops_assets.declaration import (
     require,
 )
 from mlops_assets.ml import baselines
+from mlops_assets.monitors import (
+    Alerts,
+    Drift,
+    Facet,
+    Monitors,
+    Performance,
+    Retraining,
+    Thresholds,
+)
 from mlops_assets.partitions import Partitions
 from mlops_assets.rollouts import ABTest, AllAtOnce, Bounds, Canary, Linear, Rolling, Shadow
 from mlops_assets.serving import (
@@ -52,6 +60,7 @@ __all__ = [
     "DATA_STATIONS",
     "MODEL_STATIONS",
     "ABTest",
+    "Alerts",
     "AllAtOnce",
     "Asynchronous",
     "Autoscaling",
@@ -59,8 +68,10 @@ __all__ = [
     "Canary",
     "Container",
     "DeclarationError",
+    "Drift",
     "Endpoint",
     "Evaluation",
+    "Facet",
     "Gate",
     "Label",
     "Linear",
@@ -68,11 +79,14 @@ __all__ = [
     "MLPipeline",
     "Monitors",
     "Online",
+    "Performance",
+    "Retraining",
     "Rolling",
     "Serverless",
     "Shadow",
     "Source",
     "Split",
+    "Thresholds",
     "Training",
 ]
 
@@ -128,6 +142,8 @@ class MLPipeline:
     approval: Literal["auto", "manual"] = "auto"
     endpoint: Endpoint = field(default_factory=Endpoint)
     monitors: Monitors = field(default_factory=Monitors)
+    retraining: Retraining = field(default_factory=Retraining)
+    alerts: Alerts = field(default_factory=Alerts)
     personal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -196,6 +212,8 @@ class MLPipeline:
             "evaluation.sensitive": (self.evaluation.sensitive,)
             if self.evaluation.sensitive
             else (),
+            "monitors.facets": tuple(facet.column for facet in self.monitors.facets),
+            "monitors.drift": (*self.monitors.drift.columns, *self.monitors.drift.ignored),
         }.items():
             for column in wanted:
                 require(

@@ -43,25 +43,30 @@ def station(
     code_version: str,
     deps: Sequence[dg.AssetDep | dg.AssetKey] = (),
     checks: Sequence[dg.AssetCheckSpec] = (),
+    partitioned: bool = True,
+    group: str | None = None,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate a function as the asset of one station.
 
     A range of partitions runs as one run (`BackfillPolicy.single_run`): the body loops over
-    ``context.partition_keys``.
+    ``context.partition_keys``. ``partitioned=False``: one state of the whole pipeline, as of now.
     """
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        shared = common(pipeline, kinds)
+        if group is not None:
+            shared["group_name"] = group
         with allowed_beta():
             return dg.asset(
                 key=key(pipeline, name),
                 description=description,
-                partitions_def=pipeline.partitions.definition,
-                backfill_policy=dg.BackfillPolicy.single_run(),
+                partitions_def=pipeline.partitions.definition if partitioned else None,
+                backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
                 code_version=code_version,
                 deps=deps,
                 check_specs=list(checks),
-                **common(pipeline, kinds),
+                **shared,
                 **options,
             )(function)
 

@@ -14,6 +14,7 @@ from mlops_assets.pipeline import (
     Canary,
     Endpoint,
     Evaluation,
+    Facet,
     Gate,
     Label,
     MLPipeline,
@@ -75,9 +76,16 @@ pipeline = MLPipeline(
     approval="auto",
     endpoint=Endpoint(
         instance_type="ml.m5.large",
+        capture_share=1.0,
         rollout=Canary(share=0.1, bake_s=10),
         bounds=Bounds(disagreement=0.1),
     ),
-    monitors=Monitors(quarantine_share=0.01, rows=(20_000, 35_000), label_share=(0.10, 0.40)),
+    monitors=Monitors(
+        quarantine_share=0.01,
+        rows=(20_000, 35_000),
+        label_share=(0.10, 0.40),
+        # Regional carriers fly for the big ones; their passengers must not be told worse.
+        facets=(Facet(column="carrier", disadvantaged=("9E", "EV", "MQ", "OO", "YV")),),
+    ),
     personal=("tailnum",),
 )

@@ -1,0 +1,1 @@
+"""The stations that watch: profiles, drift, captured predictions, labels, performance, bias."""

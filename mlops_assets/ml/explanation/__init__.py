@@ -1,0 +1,1 @@
+"""Explanation: which features made a model answer as it did."""

@@ -1,0 +1,1 @@
+"""What monitoring reads and writes outside the lake: captures, labels, decisions, alerts."""
