@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets import automation
 from mlops_assets.assets import (
     clean,
     endpoint,
@@ -23,6 +22,8 @@ from mlops_assets.assets import (
     splits,
 )
 from mlops_assets.assets.monitoring import stations as monitoring
+from mlops_assets.automation import jobs, sensors
+from mlops_assets.automation.targets import targets
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.io_manager import LakeIOManager
@@ -98,10 +99,12 @@ def build_defs(
     """
     settings = settings or Settings.load()
     pipelines = declared(settings.pipelines) if pipelines is None else tuple(pipelines)
+    assets = [build_assets(pipeline) for pipeline in pipelines]
+    found = [targets(*pair) for pair in zip(pipelines, assets, strict=True)]
     return dg.Definitions(
-        assets=[asset for pipeline in pipelines for asset in build_assets(pipeline)],
-        jobs=[automation.build_job(pipeline) for pipeline in pipelines],
-        sensors=[sensor for pipeline in pipelines for sensor in automation.build_sensors(pipeline)],
+        assets=[asset for some in assets for asset in some],
+        jobs=[job for each in found for job in (jobs.loop_job(each), jobs.retraining_job(each))],
+        sensors=[sensor for each in found for sensor in sensors.build(each)],
         resources={**build_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -83,6 +83,42 @@ class Partitions:
             pd.Timestamp(window.end).tz_convert("UTC"),
         )
 
+    def containing(self, moment: pd.Timestamp) -> str:
+        """The partition of a moment; before the first and after the last one, these.
+
+        >>> months = Partitions(kind="monthly", start="2013-01-01", end="2013-04-01")
+        >>> moments = "2012-06-01", "2013-02-28 23:59", "2026-01-01"
+        >>> [months.containing(pd.Timestamp(moment, tz="UTC")) for moment in moments]
+        ['2013-01-01', '2013-02-01', '2013-03-01']
+        """
+        definition = self.definition
+        if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+            return STATIC_KEY
+        key = definition.get_partition_key_for_timestamp(moment.timestamp())
+        if definition.end is not None:
+            last = definition.get_prev_partition_window(definition.end)
+            if last is not None and moment >= last.end:
+                return definition.get_partition_key_for_timestamp(last.start.timestamp())
+        if moment < definition.start:
+            return definition.get_partition_key_for_timestamp(definition.start.timestamp())
+        return key
+
+    def between(self, first: pd.Timestamp, last: pd.Timestamp) -> list[str]:
+        """The partitions from one moment's to another's (inclusive), in order.
+
+        >>> months = Partitions(kind="monthly", start="2013-01-01")
+        >>> months.between(pd.Timestamp("2013-01-31", tz="UTC"), pd.Timestamp("2013-02-01", tz="UTC"))
+        ['2013-01-01', '2013-02-01']
+        """
+        keys = [self.containing(first)]
+        until = self.containing(last)
+        while keys[-1] != until:
+            window = self.window(keys[-1])
+            if window is None or window[1] > last:
+                break
+            keys.append(self.containing(window[1]))
+        return keys
+
     def before(self, key: str, lookback: dt.timedelta) -> list[str]:
         """The partitions that overlap the ``lookback`` before a partition, in order.
 

@@ -20,6 +20,10 @@ FindingKind = Literal[
     "incomparable",
     "unit",
     "schema",
+    "recoded",
+    "filled",
+    "sentinel",
+    "clipped",
     "duplicates",
     "gap",
     "late",
@@ -29,7 +33,20 @@ FindingKind = Literal[
     "classifier",
 ]
 DATA_QUALITY: frozenset[FindingKind] = frozenset(
-    {"unit", "schema", "duplicates", "gap", "late", "all_null", "constant", "incomparable"}
+    {
+        "unit",
+        "schema",
+        "recoded",
+        "filled",
+        "sentinel",
+        "clipped",
+        "duplicates",
+        "gap",
+        "late",
+        "all_null",
+        "constant",
+        "incomparable",
+    }
 )
 """Kinds that tell of broken data rather than of a changed world: retraining cannot help them."""
 
@@ -94,12 +111,27 @@ class Interval(_Record):
     high: float
 
 
+class VersionPerformance(_Record):
+    """What one model package version answered in a partition, judged for itself."""
+
+    version: int
+    package_arn: str | None
+    captured: int
+    labelled: int
+    status: Status
+    metrics: dict[str, Interval]
+    held_out: dict[str, float]
+    lines: tuple[Line, ...]
+
+
 class PerformanceRecord(_Record):
     """How good the served answers of a partition are, as far as its labels are known.
 
     ``estimate``: before the labels, assuming that P(y|x) is unchanged; it never silences what is
-    realised. ``versions``: {model package version: captured rows}. ``inputs``: {table: snapshot},
-    what was read; the same inputs need no second look.
+    realised. ``estimate_error``: realised minus estimated, on the rows whose label is known.
+    ``versions``: {model package version: captured rows}. ``inputs``: {table: snapshot}, what was
+    read; the same inputs, judged by the same code and bounds (``judged_by``), need no second look.
+    ``calibration``: points of the reliability plot, as `ml.metrics.calibration_points` has them.
     """
 
     partition: str
@@ -112,8 +144,50 @@ class PerformanceRecord(_Record):
     estimate: dict[str, float]
     held_out: dict[str, float]
     lines: tuple[Line, ...]
+    by_version: tuple[VersionPerformance, ...] = ()
+    estimate_error: dict[str, float] = {}
+    calibration: tuple[dict[str, float], ...] = ()
     slices: tuple[dict[str, str | int | float], ...] = ()
     inputs: dict[str, int | None] = {}
+    judged_by: str = ""
+
+
+class StalenessPair(_Record):
+    """A recorded model, named by its as-of partition, measured on a later partition's rows.
+
+    ``age``: partitions between them; the first that a model serves is of age 1.
+    """
+
+    as_of: str
+    partition: str
+    age: int
+    rows: int
+    value: float
+
+
+class StalenessAge(_Record):
+    """Quality at one age; ``loss``: how much worse than the freshest on the same partitions."""
+
+    age: int
+    pairs: int
+    mean: Interval
+    loss: Interval | None
+
+
+class StalenessRecord(_Record):
+    """What age does to this pipeline's models, from the as-of back-test, by the primary metric.
+
+    ``loss_per_partition``: mean loss for each partition of age, positive is worse; None and
+    ``unknown`` where no partition was answered by models of two ages.
+    """
+
+    primary: str
+    status: Status
+    words: str
+    models: int
+    ages: tuple[StalenessAge, ...]
+    loss_per_partition: Interval | None
+    pairs: tuple[StalenessPair, ...]
 
 
 class SkewRecord(_Record):
@@ -144,3 +218,67 @@ class Decision(_Record):
     words: str
     evidence: dict[str, str] = {}
     run_key: str | None = None
+
+
+class HealthRecord(_Record):
+    """A pipeline's state of health in one line a part, and where its report lies.
+
+    The whole is as bad as its worst part, and never healthy while a part is unknown.
+    """
+
+    pipeline: str
+    at: str
+    status: Status
+    words: str
+    parts: tuple[Line, ...]
+    report_uri: str
+
+
+class ProofRecord(_Record):
+    """What was shown outside of the asset graph: by a command, by CI, or by a person's word.
+
+    ``by_hand``: somebody did it and says where it is written. ``subject``: what it was shown of,
+    such as a model package's ARN or a commit.
+    """
+
+    name: str
+    at: str
+    by: str
+    passed: bool
+    words: str
+    by_hand: bool = False
+    subject: str = ""
+    figures: dict[str, float] = {}
+
+
+Section = Literal["Data", "Model", "Infrastructure", "Monitoring"]
+LineState = Literal["automatic", "by hand", "missing", "stale", "failing"]
+
+
+class ScoreLine(_Record):
+    """One of the 28 lines of the ML Test Score, with what it was given for.
+
+    ``evidence`` names checks and records, ``link`` leads to the first of them, ``age_s`` is that
+    of the oldest; ``earn`` says what would earn the point.
+    """
+
+    id: str
+    section: Section
+    title: str
+    state: LineState
+    points: float
+    evidence: str
+    link: str | None
+    age_s: float | None
+    words: str
+    earn: str
+
+
+class ScorecardRecord(_Record):
+    """The ML Test Score of a pipeline: the least of the four sections' sums."""
+
+    pipeline: str
+    at: str
+    score: float
+    sections: dict[Section, float]
+    lines: tuple[ScoreLine, ...]

@@ -15,12 +15,16 @@ class Thresholds:
 
     Args:
         ks: Kolmogorov and Smirnov's distance of a numeric column, 0 to 1.
+        shift: how far the probability that a window's value is above a baseline's is from ½: a
+            small move of a whole numeric column, which KS sees late (.02 is .07 σ of a normal one).
         categories: total variation distance of a categorical column beyond what chance explains.
         missing: difference of the shares of missing values.
-        strange: share of values of a category, or outside of a range, that the baseline lacks.
+        strange: share of values of a category, or outside of a range, that the baseline lacks;
+            or of one single value that it (nearly) lacks.
     """
 
     ks: float = 0.06
+    shift: float = 0.02
     categories: float = 0.04
     missing: float = 0.02
     strange: float = 0.005

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.automation import newest_to_deploy
+from mlops_assets.automation.approval import newest_to_deploy
 from mlops_assets.definitions import build_defs
 from mlops_assets.resources.sagemaker.hosting.endpoints import deploy
 from mlops_assets.resources.sagemaker.registry import promotion, registry

@@ -1,0 +1,51 @@
+"""What a sensor or a job of a pipeline may materialize: those of its stations that exist.
+
+Here: selections by the stations' names. Not here: which stations there are (`assets`).
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
+
+# What is known of new rows as soon as they are here: in the run that brings them.
+WITH_NEW_DATA = ("profile", "drift")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A pipeline and the names of its stations."""
+
+    pipeline: MLPipeline
+    stations: frozenset[str]
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """From raw rows to features, what is known of them included."""
+        return (*self.pipeline.data_stations, *self.existing(*WITH_NEW_DATA))
+
+    @property
+    def model(self) -> tuple[str, ...]:
+        """From features to the live endpoint."""
+        return (*MODEL_STATIONS, *self.existing("load_test"))
+
+    def existing(self, *names: str) -> tuple[str, ...]:
+        """Those of the names that the pipeline has a station of."""
+        return tuple(name for name in names if name in self.stations)
+
+    def key(self, station: str) -> dg.AssetKey:
+        return dg.AssetKey([self.pipeline.name, station])
+
+    def selection(self, *names: str) -> dg.AssetSelection:
+        """Those of the named stations that exist."""
+        return dg.AssetSelection.assets(*(self.key(name) for name in self.existing(*names)))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {"pipeline": self.pipeline.name}
+
+
+def targets(pipeline: MLPipeline, assets: list[dg.AssetsDefinition]) -> Targets:
+    """The targets among a pipeline's assets."""
+    return Targets(pipeline, frozenset(key.path[-1] for asset in assets for key in asset.keys))

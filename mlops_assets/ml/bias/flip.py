@@ -1,0 +1,72 @@
+"""Clarify's flip test: would the answer be another one for a like row of the other facet?
+
+Source: AWS, "Amazon SageMaker AI Developer Guide", "Counterfactual Fliptest (FT)", after Black, Yeom
+and Fredrikson, "FlipTest", FAT* 2020, with nearest neighbours in place of optimal transport.
+Belongs here: finding like rows and the metric. scikit-learn is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mlops_assets.ml.bias.measured import Measured
+from mlops_assets.ml.bias.metrics import FLIP_TEST
+
+NEIGHBOURS = 5
+ROWS = 2000
+_DESCRIPTION = f"Counterfactual Fliptest ({FLIP_TEST})"
+
+
+def flip_test(rows: pd.DataFrame, disadvantaged: ArrayLike, predicted: ArrayLike) -> Measured:
+    """(F+ − F−) / n_d over at most 2,000 rows of each facet, evenly spread.
+
+    F+ counts rows of d with a negative answer whose 5 nearest rows of a mostly have a positive
+    one, F− the reverse. `rows`: the features without the facet's own column; numbers are compared
+    in standard deviations, categories as equal or not, missing values as the mean.
+
+    >>> like = pd.DataFrame({"x": [1.0, 2.0, 3.0] * 8})
+    >>> d = [False] * 12 + [True] * 12
+    >>> flip_test(like, d, [True] * 12 + [False] * 12).value
+    1.0
+    """
+    facet, answers = np.asarray(disadvantaged, dtype=bool), np.asarray(predicted, dtype=bool)
+    a, d = _spread(np.flatnonzero(~facet)), _spread(np.flatnonzero(facet))
+    if len(a) < NEIGHBOURS or not len(d):
+        reason = f"{len(a)} advantaged and {len(d)} disadvantaged rows are too few"
+        return Measured(FLIP_TEST, _DESCRIPTION, None, error=reason)
+    points = _points(rows)
+    if not points.shape[1]:
+        reason = "no column but the facet's own tells rows apart"
+        return Measured(FLIP_TEST, _DESCRIPTION, None, error=reason)
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points[a])
+    like = answers[a][index.kneighbors(points[d], return_distance=False)].mean(axis=1) > 0.5
+    value = float(((~answers[d] & like).sum() - (answers[d] & ~like).sum()) / len(d))
+    return Measured(FLIP_TEST, _DESCRIPTION, value)
+
+
+def _spread(places: np.ndarray) -> np.ndarray:
+    if len(places) <= ROWS:
+        return places
+    return places[np.linspace(0, len(places) - 1, ROWS).astype(int)]
+
+
+def _points(rows: pd.DataFrame) -> np.ndarray:
+    columns = []
+    for name in rows.columns:
+        values = rows[name]
+        if pd.api.types.is_numeric_dtype(values):
+            numbers = values.to_numpy(float, na_value=np.nan)
+            finite = np.isfinite(numbers)
+            spread = float(numbers[finite].std()) if finite.any() else 0.0
+            if spread > 0:
+                scaled = (numbers - numbers[finite].mean()) / spread
+                columns.append(np.where(finite, scaled, 0.0)[:, None])
+        elif not pd.api.types.is_datetime64_any_dtype(values):
+            # Two indicators differ for different words: 1/√2 each makes their distance 1.
+            dummies = pd.get_dummies(values.astype(object), dtype=float).to_numpy()
+            columns.append(dummies / np.sqrt(2))
+    return np.hstack(columns) if columns else np.empty((len(rows), 0))

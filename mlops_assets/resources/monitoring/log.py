@@ -1,0 +1,46 @@
+"""A log of small records in the object store: appended to, never changed, in one order for all.
+
+An entry is the object of the next number. Of writers who saw the same end only one gets it, so that
+whoever decided on what stood there before knows that nobody decided in between. Here: that. Not
+here: what the entries say (`decisions`, `alerts`).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from mlops_assets.objects import Objects
+
+Entry = TypeVar("Entry", bound=BaseModel)
+
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Log(Generic[Entry]):
+    """Entries of one kind below ``uri``, by number, from 1 on."""
+
+    objects: Objects
+    uri: str
+    kind: type[Entry]
+
+    def tail(self, limit: int | None = None) -> tuple[list[Entry], int]:
+        """The last entries (all of them without a limit), oldest first, and the last's number."""
+        uris = [info.uri for info in self.objects.list(f"{self.uri}/")]
+        end = int(uris[-1].rpartition("/")[2].removesuffix(".json")) if uris else 0
+        wanted = uris if limit is None else uris[-limit:]
+        return [self.kind.model_validate_json(_read(self.objects, uri)) for uri in wanted], end
+
+    def append(self, entry: Entry, *, after: int) -> bool:
+        """Write the entry that follows number ``after``; False where somebody else has."""
+        return self.objects.write_if_absent(
+            f"{self.uri}/{after + 1:0{_DIGITS}d}.json", entry.model_dump_json(indent=2).encode()
+        )
+
+
+@lru_cache(maxsize=4096)
+def _read(objects: Objects, uri: str) -> bytes:
+    # Entries never change: a sensor that looks at them each minute reads each one once.
+    return objects.read(uri)
