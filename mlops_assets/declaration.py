@@ -81,12 +81,24 @@ class Split:
     trained on. Where the lake has none of those (the first partition), or the pipeline has no time
     partitions, the last ``holdout_share`` of the as-of partition's rows is held out instead: by
     event time where declared, else by a hash of the entity key.
+
+    Args:
+        holdout: ``partition`` judges on the whole as-of partition, which no model has learned
+            from by the time it serves. ``tail`` judges on the last ``holdout_share`` of it and
+            trains on the rest too: a fresher model, judged on fewer rows.
     """
 
     window: Sliding | Expanding = field(default_factory=Expanding)
+    holdout: Literal["partition", "tail"] = "partition"
     holdout_share: float = 0.25
 
     def __post_init__(self) -> None:
+        require(
+            self.holdout in ("partition", "tail"),
+            "split.holdout",
+            f"{self.holdout!r} is unknown",
+            "Hold out the as-of 'partition', or the 'tail' of it",
+        )
         require(
             0 < self.holdout_share < 1,
             "split.holdout_share",
@@ -179,6 +191,9 @@ class Evaluation:
         leakage_ceiling: a bound that is too good to be true; breaking it stops the run.
         slices: columns of ``features`` whose values get metrics of their own.
         sensitive: the column that later fairness metrics group by.
+        block: rows whose events fall into the same block of time share what made them so (a storm
+            delays a whole day): champion and challenger are compared by drawing blocks instead of
+            rows, or one bad day would count as a thousand proofs. None: rows are independent.
     """
 
     primary: str
@@ -187,6 +202,15 @@ class Evaluation:
     slices: tuple[str, ...] = ()
     sensitive: str | None = None
     slice_rows: int = 200
+    block: dt.timedelta | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            self.block is None or self.block > dt.timedelta(0),
+            "evaluation.block",
+            f"{self.block} is no length of time",
+            "Give the time that events share their causes for, such as timedelta(days=1)",
+        )
 
 
 def check_online(

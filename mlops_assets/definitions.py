@@ -22,7 +22,7 @@ from mlops_assets.assets import (
     splits,
 )
 from mlops_assets.assets.monitoring import stations as monitoring
-from mlops_assets.automation import jobs, sensors
+from mlops_assets.automation import sensors
 from mlops_assets.automation.targets import targets
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
@@ -103,8 +103,9 @@ def build_defs(
     found = [targets(*pair) for pair in zip(pipelines, assets, strict=True)]
     return dg.Definitions(
         assets=[asset for some in assets for asset in some],
-        jobs=[job for each in found for job in (jobs.loop_job(each), jobs.retraining_job(each))],
+        jobs=[job for each in found for job in (each.loop_job, each.retraining_job)],
         sensors=[sensor for each in found for sensor in sensors.build(each)],
+        schedules=[schedule for each in found for schedule in sensors.build_schedules(each)],
         resources={**build_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

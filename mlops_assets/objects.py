@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,8 +104,17 @@ class Objects(Protocol):
         """Whether an object has exactly this URI (folders do not exist)."""
         ...
 
-    def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
-        """The folder's objects, sorted by the bytes of their keys; none is no error."""
+    def list(self, prefix_uri: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        """The folder's objects, sorted by the bytes of their keys; none is no error.
+
+        ``after``: only those whose URI sorts after this one. What lies before is not looked at,
+        nor what follows where the caller stops.
+        """
+        ...
+
+    def folders(self, prefix_uri: str) -> Iterator[str]:
+        """The names of the folders directly below a folder, sorted; what is in them is not looked
+        at (locally they may be empty, in S3 there are no empty ones)."""
         ...
 
     def download(self, uri: str, path: Path) -> None:
@@ -185,20 +194,31 @@ class DirectoryObjects(Objects):
     def exists(self, uri: str) -> bool:
         return self._path(uri).is_file()
 
-    def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix_uri: str, *, after: str = "") -> Iterator[ObjectInfo]:
         bucket, key = split_uri(prefix_uri)
         top = self.root / bucket / key.rstrip("/")
-        found = [top] if top.is_file() and not key.endswith("/") else []
-        for folder, _, names in os.walk(top):
-            found += [Path(folder, name) for name in names]
-        keyed = sorted((os.fsencode(path.relative_to(self.root / bucket)), path) for path in found)
-        for _, path in keyed:
+        first = os.fsencode(after.removeprefix(f"s3://{bucket}/")) if after else b""
+        if top.is_file() and not key.endswith("/"):
+            found: Iterable[bytes] = [os.fsencode(key)]
+        else:
+            found = _walk(self.root / bucket, os.fsencode(key.rstrip("/")), first)
+        for name in found:
+            path = self.root / bucket / os.fsdecode(name)
             try:
                 stat = path.stat()
             except FileNotFoundError:  # deleted since the walk
                 continue
-            uri = f"s3://{bucket}/{path.relative_to(self.root / bucket).as_posix()}"
-            yield ObjectInfo(uri, stat.st_size, stat.st_mtime)
+            if name > first:
+                uri = f"s3://{bucket}/{os.fsdecode(name)}"
+                yield ObjectInfo(uri, stat.st_size, stat.st_mtime)
+
+    def folders(self, prefix_uri: str) -> Iterator[str]:
+        bucket, key = split_uri(prefix_uri)
+        try:
+            with os.scandir(self.root / bucket / key.rstrip("/")) as entries:
+                yield from sorted(entry.name for entry in entries if entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return
 
     def download(self, uri: str, path: Path) -> None:
         source = self._path(uri)
@@ -239,6 +259,25 @@ class DirectoryObjects(Objects):
             put(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _walk(bucket: Path, folder: bytes, after: bytes) -> Iterator[bytes]:
+    """Keys below a folder in the order of their bytes, without looking into folders before
+    ``after``."""
+    try:
+        with os.scandir(os.path.join(os.fsencode(bucket), folder)) as entries:
+            # A folder sorts as what is in it does: by its name and a slash.
+            inside = [(e.name + b"/" * e.is_dir(follow_symlinks=False), e) for e in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    prefix = folder + b"/" if folder else b""
+    for name, entry in sorted(inside, key=lambda pair: pair[0]):
+        key = prefix + name
+        if not name.endswith(b"/"):
+            if not entry.is_dir():  # a link to a folder is not followed
+                yield key
+        elif key > after or after.startswith(key):
+            yield from _walk(bucket, key[:-1], after)
 
 
 @contextmanager

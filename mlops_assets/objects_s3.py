@@ -101,16 +101,25 @@ class S3Objects(Objects):
             return False
         return True
 
-    def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix_uri: str, *, after: str = "") -> Iterator[ObjectInfo]:
         bucket, key = split_uri(prefix_uri)
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        for page in pages:
+        start = {"StartAfter": after.removeprefix(f"s3://{bucket}/")} if after else {}
+        pages = self._client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=key, **start):
             for found in page.get("Contents", ()):
                 name = found["Key"]
                 inside = not key or name == key or name.startswith(key.rstrip("/") + "/")
                 if inside and not name.endswith("/"):  # consoles leave "folder/" placeholders
                     modified = found["LastModified"].timestamp()
                     yield ObjectInfo(f"s3://{bucket}/{name}", found["Size"], modified)
+
+    def folders(self, prefix_uri: str) -> Iterator[str]:
+        bucket, key = split_uri(prefix_uri)
+        prefix = f"{key.rstrip('/')}/" if key else ""
+        pages = self._client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/"):
+            for found in page.get("CommonPrefixes", ()):
+                yield found["Prefix"][len(prefix) : -1]
 
     def download(self, uri: str, path: Path) -> None:
         bucket, key = object_uri(uri)

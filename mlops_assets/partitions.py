@@ -141,9 +141,13 @@ class Partitions:
         return keys[::-1]
 
     def mapping(
-        self, *, lookback: dt.timedelta | None = None, windows: int | None = None
+        self,
+        *,
+        lookback: dt.timedelta | None = None,
+        windows: int | None = None,
+        ahead: dt.timedelta | None = None,
     ) -> dg.PartitionMapping:
-        """A partition's dependency on itself and on the windows before it.
+        """A partition's dependency on itself, on the windows before it, and on those ``ahead``.
 
         Give either a ``lookback`` in time or a number of ``windows``.
         """
@@ -154,7 +158,9 @@ class Partitions:
             offset = -(-lookback // _SHORTEST[self.kind])
         with allowed_beta():
             return dg.TimeWindowPartitionMapping(
-                start_offset=-offset, allow_nonexistent_upstream_partitions=True
+                start_offset=-offset,
+                end_offset=-(-ahead // _SHORTEST[self.kind]) if ahead else 0,
+                allow_nonexistent_upstream_partitions=True,
             )
 
     def all_before(self) -> dg.PartitionMapping:

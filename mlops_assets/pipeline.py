@@ -180,6 +180,12 @@ class MLPipeline:
             "Name the column of `clean` that says when the event happened",
         )
         require(
+            self.evaluation.block is None or self.event_time is not None,
+            "event_time",
+            "is not set, and evaluation.block cuts time by it",
+            "Name the column of `clean` that says when the event happened",
+        )
+        require(
             not (self.known_at or self.horizon or self.lookback) or self.event_time is not None,
             "event_time",
             "is not set, and known_at, horizon and lookback are measured from it",

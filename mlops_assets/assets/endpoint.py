@@ -83,7 +83,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         try:
             outcome = roll_out(
                 sagemaker,
-                endpoint_spec(pipeline, store, placement, package.arn),
+                endpoint_spec(
+                    pipeline, store, placement, package.arn, champion_arn=diary.champion_arn
+                ),
                 held_out(pipeline, store, package),
                 on_step=context.log.info,
                 on_plan=diary.begin,

@@ -21,6 +21,7 @@ from mlops_assets.checks.gates import absolute, against_baselines, against_champ
 from mlops_assets.checks.results import Verdict
 from mlops_assets.ml import baselines, metrics
 from mlops_assets.ml.artifact.errors import ArtifactError
+from mlops_assets.ml.compare import blocks_of_time
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import Store
@@ -103,7 +104,10 @@ def judge(pipeline: MLPipeline, store: Store, partition: str, now: Champion | No
                     pipeline.evaluation, {n: measured[n] for n in ("model", *pipeline.baselines)}
                 ),
             ),
-            _gate("beats_champion", _against_champion(pipeline, now, truth, answers, not_compared)),
+            _gate(
+                "beats_champion",
+                _against_champion(pipeline, now, holdout, answers, not_compared),
+            ),
             _gate("no_leak", leakage(pipeline.evaluation, measured["model"])),
         ),
     )
@@ -126,7 +130,7 @@ def _importance(directory: Path) -> dict[str, float]:
 def _against_champion(
     pipeline: MLPipeline,
     now: Champion | None,
-    truth: np.ndarray,
+    holdout: pd.DataFrame,
     answers: dict[str, np.ndarray],
     not_compared: str,
 ) -> Verdict:
@@ -136,7 +140,16 @@ def _against_champion(
         return Verdict(True, f"not compared with the champion (as of {now.as_of}): {not_compared}")
     if "champion" not in answers:
         return Verdict(True, f"this model is the champion, {now.package_arn}")
-    return against_champion(pipeline.evaluation, truth, answers["model"], answers["champion"])
+    block = pipeline.evaluation.block
+    return against_champion(
+        pipeline.evaluation,
+        holdout[pipeline.label.column].to_numpy(float),
+        answers["model"],
+        answers["champion"],
+        blocks=blocks_of_time(holdout[pipeline.event_time], block, pipeline.partitions.time_zone)
+        if block and pipeline.event_time
+        else None,
+    )
 
 
 def _champion_answers(store: Store, now: Champion, holdout: pd.DataFrame) -> np.ndarray:

@@ -12,13 +12,19 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+SplitMethod = Literal["window", "tail", "time", "hash"]
+"""``window``: whole partitions train, the as-of one is held out; ``tail``: as that, but only the
+end of the as-of partition is held out; ``time`` and ``hash``: the as-of partition alone, split by
+event time or by entity."""
+
+
 class SplitRecord(_Record):
     """An immutable dataset: which rows train, which are held out."""
 
     as_of: str
     dataset_uri: str
     digest: str
-    method: Literal["window", "time", "hash"]
+    method: SplitMethod
     train_partitions: tuple[str, ...]
     missing_partitions: tuple[str, ...]
     rows: dict[str, int]

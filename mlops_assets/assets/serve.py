@@ -31,8 +31,13 @@ def endpoint_spec(
     package_arn: str,
     *,
     rollout: Rollout | None = None,
+    champion_arn: str | None = None,
 ) -> EndpointSpec:
-    """The pipeline's endpoint with this package, by the declared policy or by another."""
+    """The pipeline's endpoint with this package, by the declared policy or by another.
+
+    Args:
+        champion_arn: the package that may answer beside this one during the rollout.
+    """
     declared = pipeline.endpoint
     if rollout is not None:
         declared = dataclasses.replace(declared, rollout=rollout)
@@ -40,12 +45,23 @@ def endpoint_spec(
         name=pipeline.slug,
         package_arn=package_arn,
         declared=declared,
-        capture_uri=store.uri("captures", pipeline.name),
+        capture_uri=_capture_uri(pipeline, store, package_arn),
+        shared_capture_uri=champion_arn and _capture_uri(pipeline, store, champion_arn, package_arn),
         output_uri=store.uri("answers", pipeline.name),
         online=_online(pipeline),
         placement=placement,
         tags={"mlops:pipeline": pipeline.name},
     )
+
+
+def _capture_uri(pipeline: MLPipeline, store: Store, *package_arns: str) -> str:
+    """Where captures go: by version, so that each answer tells which model gave it.
+
+    ``v4``; ``v3-v4`` where version 3 answers and 4 is its shadow or challenger
+    (`resources.monitoring.capture_listing` reads it).
+    """
+    versions = "-".join(f"v{arn.rpartition('/')[2]}" for arn in package_arns)
+    return store.uri("captures", pipeline.name, versions)
 
 
 def _online(pipeline: MLPipeline) -> dict[str, object] | None:

@@ -5,15 +5,15 @@ their content. Not here: the arithmetic of splitting (`ml.splitting`).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 
-from mlops_assets.assets.records import SplitRecord
+from mlops_assets.assets.records import SplitMethod, SplitRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine, warning
-from mlops_assets.ml.splitting import Sliding, Window, by_hash, time_ordered, training_window
+from mlops_assets.ml.splitting import Sliding, by_hash, time_ordered, training_window
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import Dataset, write_dataset
 from mlops_assets.resources.lake.resource import LakeResource
@@ -35,7 +35,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     @station(
         pipeline,
         "splits",
-        description=f"Train and holdout rows as of each partition: trained on {_words(window)}.",
+        description=f"Train and holdout rows as of each partition: trained on {_words(pipeline)}.",
         kinds={"parquet"},
         code_version=pipeline.code_version(
             training_window, pipeline.split, pipeline.feature_columns
@@ -83,17 +83,23 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     return splits
 
 
-def _words(window: Window) -> str:
-    if isinstance(window, Sliding):
-        return f"the {window.partitions} partitions before it"
-    return "all partitions before it"
+def _words(pipeline: MLPipeline) -> str:
+    window = pipeline.split.window
+    before = (
+        f"the {window.partitions} partitions before it"
+        if isinstance(window, Sliding)
+        else "all partitions before it"
+    )
+    if pipeline.split.holdout == "partition":
+        return before
+    return f"{before} and on it but for its last {pipeline.split.holdout_share:.0%}"
 
 
 @dataclass(frozen=True)
 class _Parts:
     """The rows of a split before they are stored."""
 
-    method: Literal["window", "time", "hash"]
+    method: SplitMethod
     trained_on: tuple[str, ...]
     missing: tuple[str, ...]
     unlabelled: int
@@ -142,7 +148,8 @@ def _split(
 
 def rebuild(pipeline: MLPipeline, lake: "Lake", store: Store, record: SplitRecord) -> str:
     """The digest of a recorded split's dataset, made again from the lake's recorded snapshot."""
-    present = () if record.method != "window" else record.train_partitions
+    windowed = record.method in ("window", "tail")
+    present = tuple(p for p in record.train_partitions if windowed and p != record.as_of)
     parts = _parts(
         pipeline,
         lake,
@@ -166,10 +173,15 @@ def _parts(
     table = pipeline.table("features")
     rows = lake.read(table, [partition], snapshot_id=snapshot)
     labelled, unlabelled = _labelled(rows, pipeline)
-    method: Literal["window", "time", "hash"] = "window"
+    method: SplitMethod = "window"
+    trained_on = present or (partition,)
     if present:
         train, lost = _labelled(lake.read(table, present, snapshot_id=snapshot), pipeline)
         holdout, unlabelled = labelled, unlabelled + lost
+        if pipeline.split.holdout == "tail" and pipeline.event_time and len(labelled):
+            method, trained_on = "tail", (*present, partition)
+            first, last = time_ordered(labelled[pipeline.event_time], pipeline.split.holdout_share)
+            train, holdout = pd.concat([train, labelled.loc[first]]), labelled.loc[last]
     elif labelled.empty:
         train = holdout = labelled
     else:
@@ -190,7 +202,7 @@ def _parts(
                 "Materialize earlier partitions, or wait for labels.",
                 allow_retries=False,
             )
-    return _Parts(method, present or (partition,), missing, unlabelled, train, holdout)
+    return _Parts(method, trained_on, missing, unlabelled, train, holdout)
 
 
 def _store(pipeline: MLPipeline, store: Store, parts: _Parts) -> Dataset:

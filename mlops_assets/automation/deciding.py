@@ -10,11 +10,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.monitors import Retraining, Trigger
 
 DAY = dt.timedelta(days=1)
+
+Action = Literal["retrain", "hold", "wait"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def _not_now(
 
 
 def _decision(
-    pipeline: str, evidence: Evidence, action: str, words: str, now: dt.datetime
+    pipeline: str, evidence: Evidence, action: Action, words: str, now: dt.datetime
 ) -> Decision:
     about = evidence.as_of or evidence.partition
     return Decision(
@@ -147,7 +150,7 @@ def _decision(
         pipeline=pipeline,
         trigger=evidence.trigger,
         partition=about,
-        action=action,  # type: ignore[arg-type] # one of the four above
+        action=action,
         words=words,
         evidence={
             **evidence.facts,
@@ -156,7 +159,7 @@ def _decision(
             **({"expected gain": str(evidence.gain)} if evidence.gain else {}),
             "digest": evidence.digest,
         },
-        run_key=f"{evidence.trigger}:{evidence.digest}" if action == "retrain" else None,
+        run_key=f"{pipeline}:{evidence.trigger}:{evidence.digest}" if action == "retrain" else None,
     )
 
 

@@ -1,13 +1,21 @@
-"""What a sensor or a job of a pipeline may materialize: those of its stations that exist.
+"""A pipeline's jobs, and what its sensors may materialize: those of its stations that exist.
 
-Here: selections by the stations' names. Not here: which stations there are (`assets`).
+Here: selections by the stations' names. Not here: which stations there are (`assets`), nor when
+anything starts.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
 
 # What is known of new rows as soon as they are here: in the run that brings them.
 WITH_NEW_DATA = ("profile", "drift")
@@ -44,6 +52,29 @@ class Targets:
     @property
     def tags(self) -> dict[str, str]:
         return {"pipeline": self.pipeline.name}
+
+    @cached_property
+    def loop_job(self) -> "UnresolvedAssetJobDefinition":
+        """The whole loop of one partition, from raw rows to the endpoint."""
+        return dg.define_asset_job(
+            f"{self.pipeline.name}_loop",
+            selection=self.selection(*self.data, *self.model),
+            description=f"From raw rows to the live endpoint: {self.pipeline.description}",
+            tags=self.tags,
+        )
+
+    @cached_property
+    def retraining_job(self) -> "UnresolvedAssetJobDefinition":
+        """A new model from the features that are there, up to the endpoint."""
+        return dg.define_asset_job(
+            f"{self.pipeline.name}_retraining",
+            selection=self.selection(*self.model),
+            description=(
+                "Trains a challenger on the features that are there; it replaces the champion only "
+                "where it wins on the same held-out rows."
+            ),
+            tags=self.tags,
+        )
 
 
 def targets(pipeline: MLPipeline, assets: list[dg.AssetsDefinition]) -> Targets:

@@ -56,15 +56,25 @@ def against_baselines(
 
 
 def against_champion(
-    evaluation: Evaluation, truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray
+    evaluation: Evaluation,
+    truth: np.ndarray,
+    challenger: np.ndarray,
+    champion: np.ndarray,
+    *,
+    blocks: np.ndarray | None = None,
 ) -> Verdict:
     """The challenger wins on the same held-out rows by more than chance explains.
 
     Source: paired bootstrap of the primary metric's difference, 95 % interval; a tie keeps the
     champion, since replacing a model is a risk that must buy something.
+
+    Args:
+        blocks: the block of time of each row, where ``evaluation.block`` declares them.
     """
     metric = evaluation.primary
-    difference = paired_bootstrap(metric, truth, challenger, champion, repeats=_REPEATS)
+    difference = paired_bootstrap(
+        metric, truth, challenger, champion, repeats=_REPEATS, blocks=blocks
+    )
     described = (
         f"{metric} {difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] "
         "against the champion on the same rows"

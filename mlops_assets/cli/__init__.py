@@ -4,6 +4,7 @@ Here: the list of commands and what their help says. What each does is in the mo
 imported only when it is called: `mlops --help` answers at once.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -125,6 +126,39 @@ def reproduce(
     from mlops_assets.cli.reproduce import run
 
     run(model_package)
+
+
+@app.command()
+def health(
+    pipeline: Pipeline,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the report to this file. Default: in the home.")
+    ] = None,
+) -> None:
+    """Look at everything that is watched, write the report (one HTML file), and say where it is."""
+    from mlops_assets.cli.health import run
+
+    run(pipeline, output=output)
+
+
+@app.command()
+def scorecard(
+    pipeline: Pipeline,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    tests: Annotated[
+        Path | None, typer.Option(help="First keep what this test report (JUnit's XML) shows.")
+    ] = None,
+    by_hand: Annotated[
+        str | None, typer.Option(help="First keep your word for this line, such as data-5.")
+    ] = None,
+    words: Annotated[
+        str, typer.Option(help="What was done by hand, and where it is written.")
+    ] = "",
+) -> None:
+    """The ML Test Score: 28 lines, each given only for evidence that exists now."""
+    from mlops_assets.cli.scorecard import run
+
+    run(pipeline, as_json=as_json, tests=tests, by_hand=by_hand, words=words)
 
 
 def main() -> None:

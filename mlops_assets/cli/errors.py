@@ -1,5 +1,7 @@
 """Which errors are the user's to mend, and so are shown as one line instead of a traceback."""
 
+from mlops_assets.assets.rolling_back import NothingToRollBack
+from mlops_assets.assets.versions import NoSuchVersion
 from mlops_assets.pipeline import DeclarationError
 from mlops_assets.resources.records import RecordNotFound
 from mlops_assets.resources.sagemaker.hosting.endpoints import DeploymentFailed
@@ -17,6 +19,8 @@ EXPECTED = (
     CommandError,
     DeclarationError,
     DeploymentFailed,
+    NoSuchVersion,
+    NothingToRollBack,
     RecordNotFound,
     RegistryError,
     SettingsError,

@@ -5,10 +5,11 @@ approval (the asset `endpoint`), nor the states themselves
 (`resources.sagemaker.registry.promotion`).
 """
 
+from mlops_assets.assets.versions import Versions, named
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
-from mlops_assets.cli.versions import Versions, named
-from mlops_assets.cli.world import console
+from mlops_assets.cli.versions import opened
+from mlops_assets.cli.world import World, console
 from mlops_assets.resources.sagemaker.registry import promotion
 from mlops_assets.resources.sagemaker.registry.person import UNKNOWN, same
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
@@ -20,7 +21,7 @@ def run(name: str, wanted: str | None, *, reason: str, reject: bool, self_approv
     Raises:
         CommandError: nothing waits for a decision, or this person may not make it.
     """
-    versions = Versions.open(name)
+    versions = opened(World.open(), name)
     serving, challenger = versions.serving(), versions.challenger()
     package = versions.chosen(wanted) if wanted else challenger or _waiting(versions, serving)
     if serving is not None and package.arn == serving.arn:
@@ -70,7 +71,7 @@ def _second_person(versions: Versions, package: ModelPackage, *, self_approve: b
         raise CommandError("AWS does not say who you are, so whose approval it is: check STS")
     if not same(versions.who, package.trained_by):
         return ""
-    if not versions.world.settings.is_local:
+    if not versions.sagemaker.is_local:
         raise CommandError(f"{versions.who} trained {named(package)}: somebody else approves it")
     if not self_approve:
         raise CommandError(

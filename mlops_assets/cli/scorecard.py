@@ -29,9 +29,7 @@ _COLOURS: dict[LineState, str] = {
 }
 
 
-def run(
-    name: str, *, as_json: bool, tests: Path | None, by_hand: str | None, words: str
-) -> None:
+def run(name: str, *, as_json: bool, tests: Path | None, by_hand: str | None, words: str) -> None:
     """Print the score; before that, keep a test report or a person's word, where one is given.
 
     Raises:
@@ -73,7 +71,9 @@ def _keep_word(world: World, name: str, line: str, words: str) -> None:
     if line not in IDS:
         raise CommandError(f"there is no line {line!r}. The lines: {', '.join(IDS)}")
     if not words:
-        raise CommandError(f"--by-hand {line} needs --words: what was done, and where it is written")
+        raise CommandError(
+            f"--by-hand {line} needs --words: what was done, and where it is written"
+        )
     proof = from_proofs.by_hand(line, by=person(world.sagemaker), words=words)
     from_proofs.keep(world.store, name, proof)
 

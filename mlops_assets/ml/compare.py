@@ -6,10 +6,12 @@ models are compared, and what happens then.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlops_assets.ml import weighted
@@ -36,6 +38,7 @@ def paired_bootstrap(
     repeats: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
+    blocks: ArrayLike | None = None,
 ) -> Difference:
     """How far the new predictions' metric is from the old ones', and how sure that is.
 
@@ -44,8 +47,12 @@ def paired_bootstrap(
     percentile interval). Deterministic in `seed`. A metric by name costs O(rows) a repeat; a
     function `metric(y, p) -> float` costs what it costs.
 
-    ValueError for an unknown name, for inputs that the metric refuses, and where the metric is
-    undefined on the rows (AUC of one class).
+    `blocks`: (n,) of what each row belongs to, such as its day. Then blocks are drawn with all
+    their rows (the cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their
+    Application", 1997, section 3.8), for rows of a block are not independent of each other.
+
+    ValueError for an unknown name, for inputs that the metric refuses, for fewer than two blocks,
+    and where the metric is undefined on the rows (AUC of one class).
 
     >>> y = [0, 1] * 50
     >>> good, fair = [0.2, 0.9] * 50, [0.4, 0.6] * 50
@@ -64,9 +71,12 @@ def paired_bootstrap(
     if np.isnan(value):
         raise ValueError(f"{metric} is undefined on these {rows} rows: compare on more rows")
     rng = np.random.default_rng(seed)
+    members = _members(blocks, rows)
+    count = rows if members is None else int(members.max()) + 1
     drawn = np.empty(repeats)
     for repeat in range(repeats):
-        weights = np.bincount(rng.integers(0, rows, rows), minlength=rows)
+        times = np.bincount(rng.integers(0, count, count), minlength=count)
+        weights = times if members is None else times[members]
         drawn[repeat] = new(weights) - old(weights)
     tail = (1 - confidence) / 2
     # A resample may happen to lose a class; it says nothing and is left out.
@@ -74,9 +84,37 @@ def paired_bootstrap(
     return Difference(float(value), float(low), float(high))
 
 
+def blocks_of_time(times: pd.Series, length: dt.timedelta, time_zone: str = "UTC") -> np.ndarray:
+    """(n,) the start of the block of time that each moment falls into, on the clocks of a zone.
+
+    >>> times = pd.Series(pd.to_datetime(["2013-07-01 03:00", "2013-07-01 05:00"], utc=True))
+    >>> days = blocks_of_time(times, dt.timedelta(days=1), "America/New_York")
+    >>> days.astype("datetime64[D]").tolist()
+    [datetime.date(2013, 6, 30), datetime.date(2013, 7, 1)]
+    """
+    local = times.dt.tz_convert(time_zone).dt.tz_localize(None)
+    return local.dt.floor(pd.Timedelta(length)).to_numpy()
+
+
 def challenger_wins(difference: Difference, metric: str) -> bool:
     """True when the whole interval lies on the better side of zero; a tie keeps the champion."""
     return difference.high < 0 if metric in LOWER_IS_BETTER else difference.low > 0
+
+
+def _members(blocks: ArrayLike | None, rows: int) -> np.ndarray | None:
+    """(rows,) the number of each row's block; None where every row is its own."""
+    if blocks is None:
+        return None
+    given = np.asarray(blocks)
+    if given.shape != (rows,):
+        raise ValueError(f"blocks of shape {given.shape} for {rows} rows: give one for each row")
+    names, members = np.unique(given, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(
+            f"all {rows} rows are of one block ({names[0]}): nothing can be drawn; compare over "
+            "more time, or by shorter blocks"
+        )
+    return members
 
 
 def _of_weights(metric: str | MetricFunction, y: ArrayLike, p: ArrayLike) -> weighted.Weighted:

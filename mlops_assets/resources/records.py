@@ -58,6 +58,12 @@ class Store(dg.ConfigurableResource):
             ) from None
         return kind.model_validate_json(data)
 
+    def partitions(self, pipeline: str, station: str) -> list[str]:
+        """The partitions that a station has left a record for, sorted."""
+        below = self.uri("records", pipeline, station)
+        names = [info.uri.rpartition("/")[2] for info in self.open().list(below)]
+        return sorted(name.removesuffix(".json") for name in names)
+
     def keep(self, pipeline: str, record: BaseModel) -> str:
         """Store a record for good, under the digest of its content; returns its URI."""
         data = record.model_dump_json(indent=2).encode()

@@ -111,6 +111,21 @@ class Interval(_Record):
     high: float
 
 
+class HeldOutRecord(_Record):
+    """A model's figures on its own held-out rows, and its calibration there; kept by artifact.
+
+    ``says``, ``means``: the isotonic curve (`ml.performance.calibration.Calibrator`); empty for a
+    regression.
+    """
+
+    artifact_digest: str
+    dataset_digest: str
+    rows: int
+    metrics: dict[str, Interval]
+    says: tuple[float, ...]
+    means: tuple[float, ...]
+
+
 class VersionPerformance(_Record):
     """What one model package version answered in a partition, judged for itself."""
 
@@ -163,6 +178,22 @@ class StalenessPair(_Record):
     age: int
     rows: int
     value: float
+
+
+class StalenessScore(_Record):
+    """A model on one version of a partition's features; no value where labels were too few."""
+
+    snapshot: int | None
+    rows: int
+    value: float | None
+
+
+class StalenessScores(_Record):
+    """What a model artifact scored on later partitions, kept: {partition: score}."""
+
+    artifact_digest: str
+    metric: str
+    scores: dict[str, StalenessScore]
 
 
 class StalenessAge(_Record):
@@ -282,3 +313,88 @@ class ScorecardRecord(_Record):
     score: float
     sections: dict[Section, float]
     lines: tuple[ScoreLine, ...]
+
+
+class BiasFigure(_Record):
+    """One of Clarify's metrics with its 95 % interval; ``error`` says why there is no value."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    sigma: float | None = None
+    error: str | None = None
+
+
+class BiasFacet(_Record):
+    """A facet's metrics: of labels (training rows, then the partition's), and of answers (the
+    model's held-out rows, then those that were served).
+
+    ``group``: the column that CDDL and CDDPL condition on. ``rows``: rows behind each of the four,
+    of both facets. ``worse``: what moved away from fair since the baseline, in words.
+    """
+
+    column: str
+    value: str
+    group: str | None
+    rows: dict[str, int]
+    training: tuple[BiasFigure, ...]
+    partition: tuple[BiasFigure, ...]
+    held_out: tuple[BiasFigure, ...]
+    served: tuple[BiasFigure, ...]
+    worse: dict[str, str] = {}
+
+
+class BiasBaseline(_Record):
+    """What is the same for every partition that one model answers: its training's and held-out
+    rows' metrics. ``positive_above``: from where on a regression's numbers are positive."""
+
+    positive_above: float | None
+    facets: tuple[BiasFacet, ...]
+
+
+class BiasRecord(_Record):
+    """How differently labels and answers treat the declared facets.
+
+    ``package_arn``: the model that gave most of the partition's answers, else the champion.
+    ``positive``: what counts as a positive label or answer, in words.
+    """
+
+    partition: str
+    package_arn: str | None
+    positive: str
+    captured: int
+    labelled: int
+    status: Status
+    words: str
+    facets: tuple[BiasFacet, ...]
+    lines: tuple[Line, ...] = ()
+
+
+class Attributions(_Record):
+    """Mean absolute SHAP values by feature, largest first, over ``rows`` rows.
+
+    ``space``: what adds up, such as log-odds; ``base``: the answer without knowing a row.
+    """
+
+    rows: int
+    space: str
+    base: float
+    importance: dict[str, float]
+
+
+class ExplanationRecord(_Record):
+    """What moved the answers of a partition, against what moved them on the training rows.
+
+    ``source``: the rows explained were ``captures`` or, where nothing was captured, ``features``.
+    ``ndcg``: 1 for the same features in the same order (Clarify alarms below .9).
+    """
+
+    partition: str
+    package_arn: str | None
+    source: Literal["captures", "features", "none"]
+    status: Status
+    words: str
+    now: Attributions | None
+    training: Attributions | None
+    ndcg: float | None

@@ -3,6 +3,8 @@
 Here: the asset and its page. Not here: the 28 lines and their evidence (`scoring`).
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 import pandas as pd
 
@@ -12,7 +14,7 @@ from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
 from mlops_assets.assets.monitoring.scoring.rules import scorecard as card
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.preview import table
-from mlops_assets.assets.station import check
+from mlops_assets.assets.station import check, key
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -27,7 +29,9 @@ MARKS: dict[LineState, str] = {
 }
 
 
-def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
+def build(pipeline: MLPipeline, watched: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """``watched``: the stations whose records are shown."""
+
     @monitoring_station(
         pipeline,
         NAME,
@@ -37,9 +41,8 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         ),
         kinds={"python"},
         code_version=pipeline.code_version(card, collect),
-        checks=[
-            check(pipeline, NAME, "nothing_failing", "No line's evidence says that it fails.")
-        ],
+        checks=[check(pipeline, NAME, "nothing_failing", "No line's evidence says that it fails.")],
+        deps=[key(pipeline, "endpoint"), key(pipeline, "health"), *watched],
         partitioned=False,
     )
     def scorecard(

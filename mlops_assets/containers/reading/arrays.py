@@ -39,7 +39,7 @@ class ArrayReader:
 
     def __call__(self, body: bytes) -> Mapping[str, Values] | NDArray[np.float32]:
         """Raw columns, or an encoded matrix. Raises Refused (400) for all else."""
-        array = _load(body)
+        array = load(body)
         if not array.shape or not len(array):
             raise Refused(400, "the request holds no rows")
         if array.dtype.names:
@@ -95,9 +95,10 @@ def _texts(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _load(body: bytes) -> NDArray[Any]:
-    """The array, as a view of the body. Never by np.load: its header alone says whether there are
-    objects, which would be a pickle, and how much memory the shape stands for."""
+def load(body: bytes) -> NDArray[Any]:
+    """The array, as a view of the body. Raises Refused (400) for what is none. Never by np.load:
+    its header alone says whether there are objects, which would be a pickle, and how much memory
+    the shape stands for."""
     start = 12 if body[6:7] == b"\x02" else 10
     end = start + int.from_bytes(body[8:start], "little")
     try:

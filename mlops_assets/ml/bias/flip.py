@@ -1,7 +1,7 @@
 """Clarify's flip test: would the answer be another one for a like row of the other facet?
 
-Source: AWS, "Amazon SageMaker AI Developer Guide", "Counterfactual Fliptest (FT)", after Black, Yeom
-and Fredrikson, "FlipTest", FAT* 2020, with nearest neighbours in place of optimal transport.
+Source: AWS, "Amazon SageMaker AI Developer Guide", "Counterfactual Fliptest (FT)", after Black,
+Yeom and Fredrikson, "FlipTest", FAT* 2020, with nearest neighbours for optimal transport.
 Belongs here: finding like rows and the metric. scikit-learn is imported when it is called.
 """
 
@@ -16,7 +16,7 @@ from mlops_assets.ml.bias.metrics import FLIP_TEST
 
 NEIGHBOURS = 5
 ROWS = 2000
-_DESCRIPTION = f"Counterfactual Fliptest ({FLIP_TEST})"
+DESCRIPTION = f"Counterfactual Fliptest ({FLIP_TEST})"
 
 
 def flip_test(rows: pd.DataFrame, disadvantaged: ArrayLike, predicted: ArrayLike) -> Measured:
@@ -35,17 +35,17 @@ def flip_test(rows: pd.DataFrame, disadvantaged: ArrayLike, predicted: ArrayLike
     a, d = _spread(np.flatnonzero(~facet)), _spread(np.flatnonzero(facet))
     if len(a) < NEIGHBOURS or not len(d):
         reason = f"{len(a)} advantaged and {len(d)} disadvantaged rows are too few"
-        return Measured(FLIP_TEST, _DESCRIPTION, None, error=reason)
+        return Measured(FLIP_TEST, DESCRIPTION, None, error=reason)
     points = _points(rows)
     if not points.shape[1]:
         reason = "no column but the facet's own tells rows apart"
-        return Measured(FLIP_TEST, _DESCRIPTION, None, error=reason)
+        return Measured(FLIP_TEST, DESCRIPTION, None, error=reason)
     from sklearn.neighbors import NearestNeighbors
 
     index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points[a])
     like = answers[a][index.kneighbors(points[d], return_distance=False)].mean(axis=1) > 0.5
     value = float(((~answers[d] & like).sum() - (answers[d] & ~like).sum()) / len(d))
-    return Measured(FLIP_TEST, _DESCRIPTION, value)
+    return Measured(FLIP_TEST, DESCRIPTION, value)
 
 
 def _spread(places: np.ndarray) -> np.ndarray:

@@ -119,7 +119,7 @@ def _why(metric: Metric, counts: Counts) -> str:
         for facet, name in enumerate(_FACETS):
             if found[facet] == 0:
                 return f"no {what} among the {name} rows"
-    return "infinite: one of the facets lacks a label that the other has"
+    return metric.otherwise
 
 
 def worse(
@@ -147,9 +147,9 @@ def worse(
 
 
 def _worse(old: Measured, new: Measured, bound: float) -> Worse | None:
-    assert old.value is not None and new.value is not None
-    assert old.sigma is not None and new.sigma is not None
-    metric = (PRE_TRAINING | POST_TRAINING)[new.name]
+    if old.value is None or new.value is None or old.sigma is None or new.sigma is None:
+        return None
+    metric = PRE_TRAINING.get(new.name) or POST_TRAINING[new.name]
     change = new.value - old.value
     floor = metric.floor * (max(1.0, abs(old.value)) if metric.relative else 1.0)
     further = abs(new.value - metric.fair) > abs(old.value - metric.fair)

@@ -36,6 +36,7 @@ class Metric:
         fair: the value that treats both facets alike.
         floor: a difference of two values below which nobody should care.
         relative: the floor is a share of the older value, if that is larger than 1.
+        otherwise: why it is undefined although nothing that it needs is missing.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     fair: float = 0.0
     floor: float = 0.05
     relative: bool = False
+    otherwise: str = "undefined on these rows"
 
     @property
     def description(self) -> str:
@@ -197,7 +199,12 @@ PRE_TRAINING: Mapping[str, Metric] = MappingProxyType(
                 "Difference in Positive Proportions in Labels",
                 _a_minus_d(_labels(1), _rows),
             ),
-            _pre("KL", "Kullback-Leibler Divergence", _kl),
+            _pre(
+                "KL",
+                "Kullback-Leibler Divergence",
+                _kl,
+                otherwise="infinite: the disadvantaged rows lack a label that the others have",
+            ),
             _pre("JS", "Jensen-Shannon Divergence", _js),
             _pre("LP", "L-p Norm", _norm(2)),
             _pre("TVD", "Total Variation Distance", lambda cells: _norm(1)(cells) / 2),
@@ -301,6 +308,7 @@ POST_TRAINING: Mapping[str, Metric] = MappingProxyType(
                 "Generalized Entropy",
                 _generalized_entropy,
                 {"rows": _overall(_rows)},
+                otherwise="every row is a false negative",
             ),
         )
     }

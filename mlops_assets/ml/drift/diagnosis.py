@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlops_assets.ml.drift.effects import Counts, share_change
+from mlops_assets.ml.drift.effects import share_change
 from mlops_assets.ml.drift.report import Finding, Measure
 from mlops_assets.ml.drift.sides import Categories, Numbers
 from mlops_assets.ml.drift.units import clock_shift, unit_break
@@ -88,9 +88,11 @@ def categorical(window: Categories, baseline: Categories, flagged: Measures) -> 
 
 
 def _moved(window: Numbers, baseline: Numbers, moved: Measure) -> Finding:
-    words = f"moved: median {baseline.median:.4g} → {window.median:.4g}"
-    if baseline.deviation > 0:
-        words += f", mean {(window.mean - baseline.mean) / baseline.deviation:+.2f} σ"
+    before, now = baseline.profile, window.profile
+    middle = len(baseline.knots) // 2
+    words = f"moved: median {baseline.knots[middle]:.4g} → {window.knots[middle]:.4g}"
+    if before.std > 0:
+        words += f", mean {(now.mean - before.mean) / before.std:+.2f} σ"
     label = "KS" if moved.name == "ks" else "P(above) - ½"
     return _finding("drift", window.name, f"{words} ({label} {moved.effect:.3f})", moved)
 
@@ -204,11 +206,6 @@ def all_null(name: str, share: float) -> Finding:
     """A column of which nothing arrived."""
     words = f"every row is missing, which {share:.1%} of the baseline's were: a lost join or column?"
     return Finding("all_null", name, words)
-
-
-def atom_bins(counts: Counts) -> Counts:
-    """The bins that hold single values: without the two that hold all that overflows."""
-    return counts[..., 1:-1]
 
 
 def _finding(kind: str, column: str, words: str, measure: Measure) -> Finding:

@@ -149,14 +149,18 @@ def surprise(window: ArrayLike, baseline: ArrayLike, n: ArrayLike, m: ArrayLike)
         return np.where(k / n > j / m, np.maximum(_known(found), 0.0), 0.0)
 
 
-def atoms(window: Counts, baseline: Counts) -> tuple[Floats, Floats, NDArray[np.intp]]:
+def atoms(
+    window: Counts, baseline: Counts, n: Counts, m: Counts
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """The largest share of window rows in one bin where neither the baseline nor the bins beside
     it hold any such mass: a sentinel, a default, a clipped tail.
 
-    Returns its share, the p-value (times the number of bins looked at), and the bin, a column each.
-    A smooth density that narrows is no atom, however few bins it fills.
+    Args:
+        window, baseline: counts by bin, (columns, bins); ``n`` and ``m`` rows in all, (columns,).
+
+    Returns the bin's gain, the p-value (times the number of bins looked at), and the bin, a column
+    each. A smooth density that narrows is no atom, however few bins it fills.
     """
-    n, m = window.sum(axis=1), baseline.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         here, there = _known(window / n[:, None]), _known(baseline / m[:, None])
     beside = np.zeros_like(here)

@@ -13,7 +13,7 @@ Belongs here: the rules, pure. Does not belong here: measuring (`intervals`, `ca
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot
 from typing import Literal
 
@@ -39,7 +39,7 @@ class Bound:
     at_most: float | None = None
 
     def __str__(self) -> str:
-        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+        return f"≥ {self.at_least:.4g}" if self.at_least is not None else f"≤ {self.at_most:.4g}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def quality(
     [('auc', 'warning'), ('auc against held-out', 'failing')]
     """
     known = metrics if told else {}
-    lines = [_against_bound(bound, known.get(bound.metric)) for bound in bounds]
+    lines = [against_bound(bound, known.get(bound.metric)) for bound in bounds]
     name = f"{primary} against held-out"
     now, promised = known.get(primary), held_out.get(primary)
     if promised is None:
@@ -147,15 +147,39 @@ def quality(
     return tuple(lines)
 
 
-def drifted(
-    name: str, measured: Measured | None, usual: Band | None, *, only_above: bool = False
-) -> Line:
+def against_bound(bound: Bound, now: Measured | None) -> Line:
+    """A figure against its bound: failing only where the whole interval is beyond it."""
+    if now is None:
+        return Line(bound.metric, "not known", str(bound), "unknown")
+    value, near = now.value, now.high if bound.at_least is not None else now.low
+    status: Status = "healthy"
+    if _beyond(bound, value) > 0:
+        status = "failing" if _beyond(bound, near) > 0 else "warning"
+    return Line(bound.metric, _shown(now), str(bound), status)
+
+
+def only_warns(line: Line) -> Line:
+    """The line, whose failure is no reason to page."""
+    status: Status = "warning" if line.status == "failing" else line.status
+    return replace(line, status=status)
+
+
+def drifted(name: str, measured: Measured, usual: Band, *, only_above: bool = False) -> Line:
     """A figure against the band of the baseline partitions; a warning, for it does not say why."""
-    if measured is None or usual is None:
-        return Line(name, _shown(measured), "too few earlier partitions", "unknown")
     outside = usual.beyond(measured.low, measured.high, only_above=only_above)
     bound = f"{usual.low:.4f} to {usual.high:.4f} ({usual.partitions} partitions)"
+    if only_above:
+        bound = f"≤ {usual.high:.4f} ({usual.partitions} partitions)"
     return Line(name, _shown(measured), bound, "warning" if outside else "healthy")
+
+
+def moved(name: str, measured: Measured, promised: Measured, tolerance: float) -> Line:
+    """A figure without a better direction, such as a calibration gap, against the held-out one."""
+    away = abs(measured.value - promised.value)
+    margin = hypot(measured.high - measured.low, promised.high - promised.low) / 2
+    status: Status = "warning" if away - margin > tolerance else "healthy"
+    bound = f"{promised.value:.4f} ± {tolerance:g}"
+    return Line(name, _shown(measured), bound, status)
 
 
 def estimated(
@@ -184,16 +208,6 @@ def _estimate_line(name: str, value: float, bound: str, broken: bool) -> Line:
     return Line(
         f"estimate of {name}", f"{value:.4f}, {ASSUMES}", bound, "warning" if broken else "healthy"
     )
-
-
-def _against_bound(bound: Bound, now: Measured | None) -> Line:
-    if now is None:
-        return Line(bound.metric, "not known", str(bound), "unknown")
-    value, near = now.value, now.high if bound.at_least is not None else now.low
-    status: Status = "healthy"
-    if _beyond(bound, value) > 0:
-        status = "failing" if _beyond(bound, near) > 0 else "warning"
-    return Line(bound.metric, _shown(now), str(bound), status)
 
 
 def _against_held_out(

@@ -5,9 +5,10 @@ whoever decided on what stood there before knows that nobody decided in between.
 here: what the entries say (`decisions`, `alerts`).
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -31,7 +32,8 @@ class Log(Generic[Entry]):
         uris = [info.uri for info in self.objects.list(f"{self.uri}/")]
         end = int(uris[-1].rpartition("/")[2].removesuffix(".json")) if uris else 0
         wanted = uris if limit is None else uris[-limit:]
-        return [self.kind.model_validate_json(_read(self.objects, uri)) for uri in wanted], end
+        store = cast(Hashable, self.objects)
+        return [self.kind.model_validate_json(_read(store, uri)) for uri in wanted], end
 
     def append(self, entry: Entry, *, after: int) -> bool:
         """Write the entry that follows number ``after``; False where somebody else has."""
@@ -41,6 +43,6 @@ class Log(Generic[Entry]):
 
 
 @lru_cache(maxsize=4096)
-def _read(objects: Objects, uri: str) -> bytes:
+def _read(objects: Hashable, uri: str) -> bytes:
     # Entries never change: a sensor that looks at them each minute reads each one once.
-    return objects.read(uri)
+    return cast(Objects, objects).read(uri)

@@ -83,8 +83,9 @@ def typed(frame: pd.DataFrame, dtypes: Mapping[str, str]) -> pd.DataFrame:
 
     Whole numbers and booleans of which some are missing are of pandas' nullable types.
 
-    >>> typed(pd.DataFrame({"n": [1, None], "x": [9, 9]}), {"n": "int64", "c": "str"}).dtypes.to_dict()
-    {'n': Int64Dtype(), 'c': <StringDtype(storage='pyarrow', na_value=nan)>}
+    >>> kinds = typed(pd.DataFrame({"n": [1, None]}), {"n": "int64", "c": "str"}).dtypes
+    >>> [str(kind) for kind in kinds]
+    ['Int64', 'str']
     """
     index = pd.RangeIndex(len(frame))
     return pd.DataFrame(

@@ -53,9 +53,7 @@ def rollout(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:
         yield Piece("canary", kept.at, True, f"{last.state} by {last.policy}", link)
     for line in last.lines:
         if line.name == "latency" and line.status != "unknown":
-            yield Piece(
-                "rollout latency", kept.at, line.status == "passed", line.figure, link
-            )
+            yield Piece("rollout latency", kept.at, line.status == "passed", line.figure, link)
 
 
 def offline_and_online(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:

@@ -26,9 +26,7 @@ def specification(pipeline: MLPipeline, package: ModelPackage) -> Iterator[Piece
     if len(commit) == _HEX:
         branch = next((b for b in _MAIN if _git("merge-base", "--is-ancestor", commit, b)[0]), None)
         where = f"is on {branch}" if branch else "is on no main branch that is known here"
-        yield Piece(
-            "commit on main", at, branch is not None, f"commit {commit[:12]} {where}", link
-        )
+        yield Piece("commit on main", at, branch is not None, f"commit {commit[:12]} {where}", link)
     elif commit.endswith("-dirty"):
         words = f"commit {commit[:12]} with changes that were not checked in"
         yield Piece("commit on main", at, False, words, link)

@@ -69,9 +69,7 @@ class Rule:
             for piece in stale
         )
 
-    def _line(
-        self, state: LineState, pieces: Sequence[Piece], now: float, words: str
-    ) -> ScoreLine:
+    def _line(self, state: LineState, pieces: Sequence[Piece], now: float, words: str) -> ScoreLine:
         return ScoreLine(
             id=self.id,
             section=self.section,

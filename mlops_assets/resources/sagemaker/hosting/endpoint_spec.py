@@ -28,6 +28,7 @@ class EndpointSpec:
     Args:
         declared: how the pipeline says that it is served.
         capture_uri: where captured requests go; needed where a share is captured.
+        shared_capture_uri: where they go instead while another package answers beside this one.
         output_uri: where the answers of an asynchronous endpoint go.
         online: ``{"group", "key", "columns", "max_age_s"}`` of features that the container reads
             itself.
@@ -37,6 +38,7 @@ class EndpointSpec:
     package_arn: str
     declared: Endpoint = field(default_factory=Endpoint)
     capture_uri: str | None = None
+    shared_capture_uri: str | None = None
     output_uri: str | None = None
     online: Mapping[str, Any] | None = None
     placement: Placement = field(default_factory=Placement)
@@ -55,6 +57,10 @@ class EndpointSpec:
                 f"endpoint {self.name}: SageMaker runs no serverless endpoint in a VPC, and this "
                 f"one is placed in {list(self.placement.subnets)}: declare instances"
             )
+
+    def captures_to(self, *, shared: bool) -> str | None:
+        """Where captured requests go, with another package beside this one or without."""
+        return (self.shared_capture_uri if shared else None) or self.capture_uri
 
     def all_tags(self) -> list[dict[str, str]]:
         return tag_list({**self.placement.tags, **self.tags})
@@ -101,7 +107,8 @@ def config_request(
     # What a shadow answers is seen in the capture alone, so all of it is kept meanwhile.
     captured = 1.0 if shadow is not None and spec.capture_uri else spec.declared.capture_share
     if captured > 0:
-        request["DataCaptureConfig"] = _capture(spec, captured)
+        uri = spec.captures_to(shared=shadow is not None or challenger is not None)
+        request["DataCaptureConfig"] = _capture(spec, captured, uri)
     if spec.declared.asynchronous:
         request["AsyncInferenceConfig"] = _asynchronous(spec)
     name = name_of(slugify(spec.name), request_digest(request, without=()))
@@ -138,12 +145,12 @@ def _asynchronous(spec: EndpointSpec) -> dict[str, Any]:
     }
 
 
-def _capture(spec: EndpointSpec, share: float) -> dict[str, Any]:
+def _capture(spec: EndpointSpec, share: float, uri: str | None) -> dict[str, Any]:
     capture: dict[str, Any] = {
         "EnableCapture": True,
         # SageMaker samples in whole percents; a declared share is never rounded down to nothing.
         "InitialSamplingPercentage": max(1, round(100 * share)),
-        "DestinationS3Uri": spec.capture_uri,
+        "DestinationS3Uri": uri,
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {
             "CsvContentTypes": ["text/csv"],

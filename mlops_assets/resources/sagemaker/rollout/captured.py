@@ -1,18 +1,23 @@
 """Answers that data capture wrote, by inference id: how a shadow's are compared.
 
-Here: reading SageMaker's capture files for requests of our own. Not here: writing them, or what
-traffic says of a model (monitoring).
+Here: finding the answers to requests of our own. Not here: the format of what is captured
+(`resources.monitoring.capture_records`), what traffic says of a model (monitoring).
 """
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mlops_assets.resources.monitoring.capture_records import (
+    BadRecord,
+    parse_record,
+    predictions,
+)
 
 if TYPE_CHECKING:
     from mlops_assets.objects import Objects
@@ -22,16 +27,16 @@ def answers(
     objects: Objects, capture_uri: str, endpoint: str, variant: str, since: dt.datetime
 ) -> dict[str, Any]:
     """{inference id: predictions} of a variant's captured requests that carried an id."""
-    found = {}
+    found: dict[str, Any] = {}
     for info in objects.list(f"{capture_uri.rstrip('/')}/{endpoint}/{variant}/"):
         if info.modified < since.timestamp():
             continue
-        for record in _records(objects.read(info.uri)):
-            inference_id = record["eventMetadata"].get("inferenceId")
-            output = record["captureData"].get("endpointOutput")
-            if inference_id and output:
-                found[inference_id] = _predictions(output)
-    return {key: value for key, value in found.items() if value is not None}
+        for line in objects.read(info.uri).splitlines():
+            with suppress(BadRecord):
+                record = parse_record(line)
+                if record.output is not None:
+                    found[record.event_id] = predictions(record.output)
+    return found
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, int]:
@@ -43,18 +48,3 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float,
         if np.shape(one[key]) == np.shape(other[key])
     ]
     return (float(np.mean(differences)) if differences else float("nan")), len(differences)
-
-
-def _records(data: bytes) -> Iterator[dict[str, Any]]:
-    for line in data.decode().splitlines():
-        if line.strip():
-            yield json.loads(line)
-
-
-def _predictions(output: Mapping[str, str]) -> Any:
-    data = output["data"]
-    text = base64.b64decode(data).decode() if output["encoding"] == "BASE64" else data
-    try:
-        return np.array(json.loads(text)["predictions"], float)
-    except (ValueError, KeyError, TypeError):
-        return None

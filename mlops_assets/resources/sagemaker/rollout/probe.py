@@ -17,6 +17,7 @@ import numpy as np
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from mlops_assets.resources.monitoring.attributes import PROBE_ATTRIBUTES
 from mlops_assets.resources.sagemaker.errors import error_code, error_message
 
 TIMED = 300
@@ -176,7 +177,12 @@ def _predictions(
     body = json.dumps({"instances": [dict(row) for row in rows]}).encode()
     try:
         reply = runtime.invoke_endpoint(
-            **target, ContentType="application/json", Accept="application/json", Body=body
+            **target,
+            ContentType="application/json",
+            Accept="application/json",
+            Body=body,
+            # Captured as any request, and no event: whoever reads captures leaves it out.
+            CustomAttributes=PROBE_ATTRIBUTES,
         )
     except (HTTPClientError, BotoConnectionError) as error:
         raise NotAsked(str(error)) from error

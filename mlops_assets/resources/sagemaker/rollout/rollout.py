@@ -162,7 +162,7 @@ class _Rollout:
     def _shadow_apart(self) -> Line:
         """How far the shadow's captured answers are from the champion's to the same probes."""
         bounds, held_out = self._spec.declared.bounds, self._held_out
-        uri, value, rows = self._spec.capture_uri, float("nan"), 0
+        uri, value, rows = self._spec.captures_to(shared=True), float("nan"), 0
         until = time.monotonic() + _CAPTURED_WITHIN_S
         while uri and self._objects is not None and not rows and time.monotonic() < until:
             time.sleep(self._poll_s)  # captures are written some time after their requests

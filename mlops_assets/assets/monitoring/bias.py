@@ -1,0 +1,124 @@
+"""Station ``bias``: do labels and answers treat the declared facets alike?
+
+Here: the asset and its checks. Not here: measuring (`bias_measuring`), judging (`bias_judging`),
+what people see of it (`bias_page`), the metrics (`ml.bias`).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+
+from mlops_assets.assets.monitoring import bias_measuring, bias_page
+from mlops_assets.assets.monitoring.bias_judging import judge
+from mlops_assets.assets.monitoring.explanation_subject import subject
+from mlops_assets.assets.monitoring.records import BiasRecord
+from mlops_assets.assets.monitoring.station import monitoring_station
+from mlops_assets.assets.station import check, key
+from mlops_assets.checks.results import combine
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.names import digest_of
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.lake.core import Lake
+
+STATION = "bias"
+CHECKS = {
+    "bias": "Metrics of labels and answers keep the gates declared for their facet.",
+    "bias_drift": "Served answers are no further from fair than the held-out ones were.",
+}
+
+
+def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
+    """For a pipeline that declares ``monitors.facets``."""
+
+    @monitoring_station(
+        pipeline,
+        STATION,
+        description=(
+            "Clarify's bias metrics by facet: "
+            + ", ".join(f.column for f in pipeline.monitors.facets)
+            + ". Of labels in training and now, of answers held out and served."
+        ),
+        kinds={"python"},
+        code_version=pipeline.code_version(
+            judge,
+            bias_measuring.answers_of,
+            pipeline.monitors.facets,
+            pipeline.monitors.decision_threshold,
+            pipeline.evaluation.slices,
+        ),
+        deps=answered(pipeline),
+        checks=[check(pipeline, STATION, name, words) for name, words in CHECKS.items()],
+    )
+    def bias(
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        store: Store,
+        sagemaker: SageMakerResource,
+    ) -> dg.MaterializeResult:
+        records, uri = {}, ""
+        for partition in context.partition_keys:
+            record = _record(pipeline, lake.open(), store, sagemaker.client(), partition)
+            store.save(pipeline.name, STATION, partition, record)
+            uri = bias_page.keep(pipeline, store, record)
+            context.log.info(f"{partition}: {record.status}, {record.words}")
+            records[partition] = record
+        newest = list(records.values())[-1]
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(
+                digest_of([r.model_dump_json() for r in records.values()])[:16]
+            ),
+            metadata={**bias_page.page(newest), "analysis.json": dg.MetadataValue.path(uri)},
+            check_results=_checked(records),
+        )
+
+    return bias
+
+
+def answered(pipeline: MLPipeline) -> list[dg.AssetDep | dg.AssetKey]:
+    """What a station depends on that reads a partition's rows and answers: with answers captured,
+    also these and the labels that come later; else the endpoint, whose model it asks itself."""
+    if pipeline.endpoint.capture_share <= 0:
+        return [key(pipeline, "features"), key(pipeline, "endpoint")]
+    labels = pipeline.partitions.mapping(
+        lookback=pipeline.horizon, ahead=pipeline.monitors.performance.labels_within
+    )
+    return [
+        key(pipeline, "features"),
+        key(pipeline, "captures"),
+        dg.AssetDep(key(pipeline, "ground_truth"), partition_mapping=labels),
+    ]
+
+
+def _record(
+    pipeline: MLPipeline, lake: "Lake", store: Store, client: Any, partition: str
+) -> BiasRecord:
+    found = subject(client, pipeline, lake, partition)
+    known = bias_measuring.baseline(pipeline, store, found.package) if found.package else None
+    return judge(pipeline, partition, found, features_of(pipeline, lake, partition), known)
+
+
+def features_of(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame:
+    """The rows of ``features[partition]``; none where there are none."""
+    table = pipeline.table("features")
+    if lake.partition_snapshot(table, partition) is None:
+        return pd.DataFrame(columns=list(pipeline.feature_schema.to_schema().columns))
+    return lake.read(table, [partition])
+
+
+def _checked(records: dict[str, BiasRecord]) -> list[dg.AssetCheckResult]:
+    """Only gates that fail are an error; what warns or is unknown does not pass either."""
+    failing = any(record.status == "failing" for record in records.values())
+    error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+    return [
+        combine(
+            name,
+            {partition: bias_page.verdicts(r)[name] for partition, r in records.items()},
+            severity=error if name == "bias" and failing else warn,
+        )
+        for name in CHECKS
+    ]

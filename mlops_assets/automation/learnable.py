@@ -1,0 +1,142 @@
+"""Is there anything new to learn? From the lake and the records of the last training.
+
+Here: the newest partition to train as of, and whether a training would only repeat one. Not here:
+whether anybody asks for a training (`evidence`), nor what is decided (`deciding`).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlops_assets.assets.monitoring.records import StalenessRecord
+from mlops_assets.assets.records import ModelRecord, SplitRecord
+from mlops_assets.automation.deciding import Gain
+from mlops_assets.ml.performance.staleness import Pair, expected_gain
+from mlops_assets.ml.splitting import training_window
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import RecordNotFound, Store
+from mlops_assets.resources.sagemaker.names import digest_of
+from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
+from mlops_assets.resources.sagemaker.requests import encode_hyperparameters
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.lake.core import Lake
+
+# Share of the model's importance below which a column is none that could spoil a training.
+TRIFLE = 0.01
+# A partition counts as labelled from this share of its rows on: the first labels to come are no
+# fair sample of all.
+LABELLED_SHARE = 0.5
+# The record of a station without partitions.
+STALENESS = "now"
+
+
+def featured(pipeline: MLPipeline, lake: "Lake") -> list[str]:
+    """The partitions that have features, in order."""
+    table = pipeline.table("features")
+    return sorted(lake.partitions(table)) if lake.exists(table) else []
+
+
+def newest_labelled(pipeline: MLPipeline, lake: "Lake", partitions: Sequence[str]) -> str | None:
+    """The newest partition whose features have their labels; None where none has."""
+    table, label = pipeline.table("features"), pipeline.label.column
+    for partition in reversed(partitions):
+        values = lake.read(table, [partition], columns=[label])[label]
+        if len(values) and values.notna().mean() >= LABELLED_SHARE:
+            return partition
+    return None
+
+
+def nothing_new(
+    pipeline: MLPipeline, store: Store, lake: "Lake", as_of: str, champion: ModelPackage
+) -> str:
+    """Why a training as of a partition would only repeat one; empty where it would not."""
+    known = champion.lineage.get("as_of", "")
+    if known > as_of:
+        return f"the newest labelled partition is {as_of}, and the champion knows {known}"
+    try:
+        model = store.load(ModelRecord, pipeline.name, "model", as_of)
+        split = store.load(SplitRecord, pipeline.name, "splits", as_of)
+    except RecordNotFound:
+        return ""
+    trained = (
+        model.dataset_digest == split.digest
+        and split.features_snapshot == _snapshot(pipeline, lake, as_of)
+        and not _differences(pipeline, model.code_version, model.hyperparameters)
+    )
+    if not trained:
+        return ""
+    own = champion.lineage.get("artifact_digest") == model.artifact_digest
+    whose = "the champion" if own else "a model that is not the champion"
+    return (
+        f"{whose} was trained as of {as_of} on these rows with this code: "
+        "there is nothing new to learn"
+    )
+
+
+def training_code(pipeline: MLPipeline) -> str:
+    """A digest of what a training runs: script, files, hyperparameters."""
+    return digest_of([_script(pipeline), _declared(pipeline)])[:16]
+
+
+def code_changes(pipeline: MLPipeline, store: Store, champion: ModelPackage) -> list[str]:
+    """What of the training is not as the champion was trained."""
+    try:
+        model = store.load(ModelRecord, pipeline.name, "model", champion.lineage.get("as_of", ""))
+    except RecordNotFound:
+        return []
+    if model.artifact_digest == champion.lineage.get("artifact_digest"):
+        return _differences(pipeline, model.code_version, model.hyperparameters)
+    # Another model was trained as of that partition since; of the champion the script is known.
+    code = champion.lineage.get("code_version", "")
+    return ["the training script or its files"] if code != _script(pipeline) else []
+
+
+def gain_of_training(
+    pipeline: MLPipeline, store: Store, partitions: Sequence[str], as_of: str, known: str
+) -> Gain | None:
+    """What the as-of back-test expects of a model as of a partition; None where nobody knows.
+
+    Args:
+        known: the partition that the champion is as of.
+    """
+    try:
+        record = store.load(StalenessRecord, pipeline.name, "staleness", STALENESS)
+    except RecordNotFound:
+        return None
+    # On the partition after ``as_of``, the first that the new model would serve.
+    age = 1 + sum(known < partition <= as_of for partition in partitions)
+    pairs = [Pair(p.as_of, p.partition, p.age, p.value) for p in record.pairs]
+    found = expected_gain(pairs, age=age, metric=record.primary)
+    if found is None:
+        return None
+    return Gain(found.gain.value, found.gain.low, found.gain.high, found.pairs)
+
+
+def _script(pipeline: MLPipeline) -> str:
+    return pipeline.code_version(pipeline.training.script, *pipeline.training.files)
+
+
+def _declared(pipeline: MLPipeline) -> dict[str, str]:
+    return encode_hyperparameters(
+        {"label": pipeline.label.column, **pipeline.training.hyperparameters}
+    )
+
+
+def _differences(
+    pipeline: MLPipeline, code_version: str, hyperparameters: dict[str, str]
+) -> list[str]:
+    found = [] if code_version == _script(pipeline) else ["the training script or its files"]
+    declared = _declared(pipeline)
+    then = {k: v for k, v in hyperparameters.items() if not k.startswith("sagemaker_")}
+    names = sorted(k for k in {*declared, *then} if declared.get(k) != then.get(k))
+    return [*found, *(f"hyperparameter {name}" for name in names)]
+
+
+def _snapshot(pipeline: MLPipeline, lake: "Lake", as_of: str) -> int | None:
+    """The snapshot that a split as of the partition would be made from, as `splits` does it."""
+    table = pipeline.table("features")
+    there = lake.partitions(table)
+    window = training_window(
+        sorted({*there, *pipeline.source.partitions()}), as_of, pipeline.split.window
+    )
+    return lake.last_change(table, [*(p for p in window if p in there), as_of])

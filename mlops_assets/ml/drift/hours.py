@@ -1,0 +1,130 @@
+"""Hours of a partition in which rows are missing, doubled or still to come, from event times.
+
+Here: what the number of rows an hour tells against the usual number at that hour of the day. Not
+here: what the rows hold (`compare`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.ml.drift.report import Finding
+
+# So many days are needed before an hour of the day has a usual number of rows.
+_DAYS = 7
+_HOUR = pd.Timedelta(hours=1)
+# Traffic varies more than chance alone: an hour is odd from twice a Poisson's spread of rows on.
+_OVERDISPERSION = 4.0
+_SIGMAS = 6.0
+_DOUBLED = (1.7, 2.3)
+
+
+def hourly(times: pd.Series) -> dict[str, int]:
+    """Rows by hour (UTC, ISO 8601), ascending; rows without a time are left out.
+
+    >>> hourly(pd.to_datetime(pd.Series(["2013-01-01T05:10Z", "2013-01-01T05:50Z"])))
+    {'2013-01-01T05:00:00+00:00': 2}
+    """
+    counts = pd.to_datetime(times.dropna(), utc=True).dt.floor("h").value_counts().sort_index()
+    return {hour.isoformat(): int(count) for hour, count in counts.items()}
+
+
+def odd_hours(
+    counts: Mapping[str, int],
+    window: tuple[pd.Timestamp, pd.Timestamp],
+    *,
+    earlier: Sequence[Mapping[str, int]] = (),
+    time_zone: str = "UTC",
+    alpha: float = 0.001,
+) -> list[Finding]:
+    """Gaps, doubled hours, hours still to come, and rows that belong to another partition.
+
+    Args:
+        counts: of `hourly`, of the partition that covers ``window`` = [start, end).
+        earlier: the same of earlier partitions: what is usual, where this one has too few days.
+        time_zone: whose hours of the day the traffic follows.
+        alpha: the share of partitions without fault that may have a finding.
+
+    An hour counts as empty by chance with probability exp(-usual / 4): a Poisson's with twice its
+    spread. Nothing is told while there are fewer than 7 days to learn the usual numbers from.
+    """
+    start, end = window
+    hours = pd.date_range(start.ceil("h"), end, freq="h", inclusive="left")
+    seen = _series(counts)
+    found = _misplaced(seen, start, end)
+    usual = _usual([seen[(seen.index >= start.floor("h")) & (seen.index < end)]], hours, time_zone)
+    if usual is None:
+        usual = _usual([_series(part) for part in earlier], hours, time_zone)
+    if usual is None or not len(hours):
+        return found
+    here = seen.reindex(hours, fill_value=0).to_numpy()
+    odds = -np.log(alpha / len(hours))
+    for first, last in _runs((here == 0) & (usual > 0)):
+        expected = float(usual[first : last + 1].sum())
+        if expected / _OVERDISPERSION < odds:
+            continue
+        span = _span(hours[first], hours[last] + _HOUR)
+        # The rest of the partition, quiet hours aside, is empty too: it has not come yet.
+        if not here[last + 1 :].any():
+            words = f"no row {span}, where some {expected:,.0f} are usual: late, or lost upstream"
+            found.append(Finding("late", None, words, effect=expected / usual.sum()))
+        else:
+            words = f"no row {span}, where some {expected:,.0f} are usual: lost upstream?"
+            found.append(Finding("gap", None, words, effect=expected / usual.sum()))
+    ratio = here / np.maximum(usual, 1e-9)
+    excess = (here - usual) / np.sqrt(np.maximum(usual, 1.0) * _OVERDISPERSION)
+    doubled = (ratio >= _DOUBLED[0]) & (ratio <= _DOUBLED[1]) & (excess >= _SIGMAS)
+    for first, last in _runs(doubled):
+        rows = int((here - usual)[first : last + 1].sum())
+        words = (
+            f"twice the usual number of rows {_span(hours[first], hours[last] + _HOUR)} "
+            f"(some {rows:,} too many): delivered twice?"
+        )
+        found.append(Finding("duplicates", None, words, effect=rows / max(here.sum(), 1)))
+    return found
+
+
+def _series(counts: Mapping[str, int]) -> pd.Series:
+    index = pd.to_datetime(pd.Index(list(counts), dtype="str"), utc=True, format="ISO8601")
+    return pd.Series(list(counts.values()), index=index, dtype="int64")
+
+
+def _misplaced(seen: pd.Series, start: pd.Timestamp, end: pd.Timestamp) -> list[Finding]:
+    outside = int(seen[(seen.index < start.floor("h")) | (seen.index >= end)].sum())
+    if not outside:
+        return []
+    words = (
+        f"{outside:,} rows are of another time than {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        ": they came late, or into the wrong partition"
+    )
+    return [Finding("late", None, words, effect=outside / int(seen.sum()))]
+
+
+def _usual(
+    parts: Sequence[pd.Series], hours: pd.DatetimeIndex, time_zone: str
+) -> np.ndarray | None:
+    """The median number of rows at each hour's hour of the day; None with too few days."""
+    known = [part for part in parts if len(part)]
+    if not known:
+        return None
+    every = pd.concat(known).groupby(level=0).sum()
+    span = pd.date_range(every.index[0], every.index[-1], freq="h")
+    if len(span) < _DAYS * 24:
+        return None
+    local = every.reindex(span, fill_value=0)
+    by_hour = local.groupby(local.index.tz_convert(time_zone).hour).median()
+    return by_hour.reindex(hours.tz_convert(time_zone).hour, fill_value=0).to_numpy(float)
+
+
+def _runs(where: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(np.int8), [0]])))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _span(start: pd.Timestamp, end: pd.Timestamp) -> str:
+    hours = int((end - start) / _HOUR)
+    return f"from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC ({hours} h)"

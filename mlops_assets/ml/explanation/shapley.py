@@ -1,0 +1,127 @@
+"""SHAP values of a sealed artifact, by well-kept libraries.
+
+XGBoost models by the library's own exact TreeSHAP (Lundberg et al., "From local explanations to
+global understanding with explainable AI for trees", Nature Machine Intelligence 2020); any other
+model by the shap package's permutation explainer. Belongs here: calling them, and adding encoded
+columns up to the features that callers know. Does not: what is made of the values (`explained`).
+XGBoost and shap are imported when they are called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_assets.ml.artifact import manifest as files
+from mlops_assets.ml.artifact.convert import load_booster
+from mlops_assets.ml.artifact.load import Artifact
+from mlops_assets.ml.artifact.spec import FeatureSpec
+from mlops_assets.ml.explanation.explained import Explained, Space
+
+BACKGROUND = 20
+# Asking a model once more for every feature, row of the background and order of the features: so
+# many answers are had in some seconds.
+_ANSWERS = 1_500_000
+_MOST_ORDERS = 10
+
+
+def explain(
+    directory: Path, artifact: Artifact, rows: pd.DataFrame, background: pd.DataFrame
+) -> Explained:
+    """SHAP values of the rows of a frame that holds the artifact's raw columns.
+
+    Args:
+        directory: where the artifact was loaded from.
+        background: rows that stand for "nothing is known"; used for models other than XGBoost's,
+            of which 20, evenly spread, are taken.
+
+    Raises ValueError for a model of several classes, EncodingError for rows that the artifact
+    does not take.
+    """
+    if artifact.spec.kind == "multiclass":
+        raise ValueError("a model of several classes has one explanation for each: not supported")
+    if not len(rows):
+        nothing = np.empty((0, len(artifact.spec.names)))
+        return Explained(artifact.spec.names, nothing, 0.0, "value", np.empty(0))
+    if files.NATIVE in artifact.manifest.files:
+        return _by_trees(directory, artifact, rows)
+    return _by_permutation(artifact, rows, background)
+
+
+def columns_of(frame: pd.DataFrame, spec: FeatureSpec) -> dict[str, NDArray[np.generic]]:
+    """A frame as `Artifact.predict` takes it; a column that it lacks is missing everywhere."""
+    return {
+        name: frame[name].to_numpy(object if frame[name].dtype == "str" else None)
+        if name in frame.columns
+        else np.full(len(frame), None, dtype=object)
+        for name in spec.names
+    }
+
+
+def _by_trees(directory: Path, artifact: Artifact, rows: pd.DataFrame) -> Explained:
+    import xgboost
+
+    spec = artifact.spec
+    matrix = artifact.encoder.encode(columns_of(rows, spec))
+    booster = load_booster(directory / files.NATIVE)
+    booster.set_param({"nthread": 1})
+    data = xgboost.DMatrix(matrix)
+    found = np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
+    answers = np.asarray(booster.predict(data), dtype=np.float64)
+    margins = np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
+    values = np.column_stack(
+        [part.sum(axis=1) for part in np.split(found[:, :-1], _ends(spec), axis=1)]
+    )
+    return Explained(spec.names, values, float(found[0, -1]), _space(margins, answers), answers)
+
+
+def _ends(spec: FeatureSpec) -> list[int]:
+    """Where each feature but the last ends in the encoded matrix."""
+    return np.cumsum([column.width for column in spec.columns])[:-1].tolist()
+
+
+def _space(margins: NDArray[np.float64], answers: NDArray[np.float64]) -> Space:
+    if np.allclose(margins, answers, rtol=1e-5, atol=1e-6):
+        return "value"
+    with np.errstate(over="ignore"):
+        logistic = 1 / (1 + np.exp(-margins))
+    return "log-odds" if np.allclose(logistic, answers, atol=1e-5) else "margin"
+
+
+def _by_permutation(artifact: Artifact, rows: pd.DataFrame, background: pd.DataFrame) -> Explained:
+    """Values are explained as the places where they stand in a column's list of values: shap mixes
+    rows in one matrix of floats, and texts and missing values would not survive that."""
+    import shap
+
+    spec = artifact.spec
+    chosen = _spread(background if len(background) else rows, BACKGROUND)
+    both = columns_of(pd.concat([chosen, rows], ignore_index=True), spec)
+    coded = {name: pd.factorize(values, use_na_sentinel=False) for name, values in both.items()}
+    matrix = np.column_stack([codes for codes, _ in coded.values()]).astype(float)
+
+    def answers(places: NDArray[np.float64]) -> NDArray[np.float64]:
+        index = np.asarray(places).astype(int)
+        given = {
+            name: np.asarray(words)[index[:, at]]
+            for at, (name, (_, words)) in enumerate(coded.items())
+        }
+        return artifact.predict(given)
+
+    width = len(spec.names)
+    one_order = 2 * len(rows) * (width + 1) * len(chosen)
+    orders = int(np.clip(_ANSWERS // one_order, 1, _MOST_ORDERS))
+    masker = shap.maskers.Independent(matrix[: len(chosen)], max_samples=len(chosen))
+    explainer = shap.PermutationExplainer(answers, masker, seed=0)
+    found = explainer(matrix[len(chosen) :], max_evals=orders * (2 * width + 1), silent=True)
+    space: Space = "probability" if spec.kind == "binary" else "value"
+    base = float(np.mean(np.asarray(found.base_values)))
+    told = answers(matrix[len(chosen) :])
+    return Explained(spec.names, np.asarray(found.values, dtype=np.float64), base, space, told)
+
+
+def _spread(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    places = np.unique(np.linspace(0, len(frame) - 1, min(rows, len(frame))).astype(int))
+    return frame.iloc[places]
