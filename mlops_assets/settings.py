@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -51,12 +52,24 @@ class Settings(BaseSettings):
     # Paths of PEM files, or ARNs of asymmetric KMS keys: `resources.sagemaker.registry.signing`.
     signing_key: str = ""
     verify_key: str = ""
+    # Where alerts go, beside the log: an SNS topic, a webhook that takes Slack's JSON. The
+    # webhook's address is a secret: whoever knows it can write there.
+    alert_topic_arn: str = ""
+    alert_webhook: str = Field(default="", repr=False)
 
     @field_validator("pipelines", "subnets", "security_groups", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("alert_webhook", mode="after")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and url.scheme != "https" and url.hostname not in ("127.0.0.1", "::1"):
+            raise ValueError("must be an https:// address (http only to 127.0.0.1)")
         return value
 
     @field_validator("home", mode="after")
@@ -85,7 +98,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = _variable(str(first["loc"][0]))
-            raise SettingsError(f"{name}={first['input']!r}: {first['msg']}") from None
+            secret = name == _variable("alert_webhook")
+            value = "…" if secret else repr(first["input"])
+            raise SettingsError(f"{name}={value}: {first['msg']}") from None
         if settings.env == "aws":
             for field, purpose in _NEEDED_IN_AWS.items():
                 if not getattr(settings, field):

@@ -25,7 +25,8 @@ class Champion:
         """Whether it was trained on rows that are held out in a split.
 
         A later champion was, and so was one of the same partition that was split by time within
-        it (``time``, ``tail``), unless on this very dataset. A split by hash holds the same entities out each time.
+        it (``time``, ``tail``), unless on this very dataset. A split by hash holds the same
+        entities out each time.
         """
         if self.as_of == split.as_of:
             return self.split_method in ("time", "tail") and self.dataset_digest != split.digest

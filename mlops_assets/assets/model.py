@@ -46,6 +46,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         ),
         deps=[key(pipeline, "splits")],
         pool="sagemaker_training",
+        freshness_policy=_freshness(pipeline),
         checks=[
             check(
                 pipeline,
@@ -87,6 +88,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return model
+
+
+def _freshness(pipeline: MLPipeline) -> dg.FreshnessPolicy | None:
+    """By the clock, for the UI; what retrains goes by the time of the data."""
+    fresh_for = pipeline.retraining.fresh_for
+    return None if fresh_for is None else dg.FreshnessPolicy.time_window(fail_window=fresh_for)
 
 
 def training_spec(pipeline: MLPipeline, split: SplitRecord, partition: str) -> TrainingSpec:

@@ -52,6 +52,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         records = []
         trained_by = started_by(context.run.tags, sagemaker)
+        reason = context.run.tags.get("reason", f"started by {trained_by}")
         for partition in context.partition_keys:
             evaluation = store.load(EvaluationRecord, pipeline.name, "evaluation", partition)
             record = (
@@ -63,6 +64,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                     evaluation,
                     placement=placement,
                     trained_by=trained_by,
+                    reason=reason,
                     signer=signing,
                 )
                 if evaluation.passed
@@ -80,6 +82,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 "package": newest.package_arn or "none",
                 "status": newest.status,
                 "reason": newest.reason,
+                "trained because": reason,
                 **_origin(pipeline, store, newest),
             },
         )

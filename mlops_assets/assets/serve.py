@@ -46,7 +46,8 @@ def endpoint_spec(
         package_arn=package_arn,
         declared=declared,
         capture_uri=_capture_uri(pipeline, store, package_arn),
-        shared_capture_uri=champion_arn and _capture_uri(pipeline, store, champion_arn, package_arn),
+        shared_capture_uri=champion_arn
+        and _capture_uri(pipeline, store, champion_arn, package_arn),
         output_uri=store.uri("answers", pipeline.name),
         online=_online(pipeline),
         placement=placement,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.assets.monitoring.records import DriftRecord, PerformanceRecord
 from mlops_assets.automation import learnable
+from mlops_assets.automation.condemning import mostly, of_version
 from mlops_assets.automation.deciding import Evidence
 from mlops_assets.declaration import Gate
 from mlops_assets.monitors import Trigger
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import Record, RecordNotFound, Store
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
-from mlops_assets.resources.sagemaker.names import digest_of
 from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 
@@ -117,9 +117,7 @@ def drift(scene: Scene, champion: ModelPackage) -> Evidence:
 def performance(scene: Scene, champion: ModelPackage) -> Evidence:
     """Realised quality below its bound; before the labels, the estimate below it."""
     for record in scene.recent(PerformanceRecord, "performance"):
-        if not answered_by(record, champion.version):
-            continue
-        words = _worse(scene.pipeline, record)
+        words = _worse(scene.pipeline, record, champion.version)
         if words:
             return Evidence(
                 "performance",
@@ -189,22 +187,21 @@ def scheduled(scene: Scene, at: str) -> Evidence:
     return with_prospects(scene, scene.champion, found) if scene.champion else found
 
 
-def answered_by(record: PerformanceRecord, version: int) -> bool:
-    """Whether a partition's answers are mostly one version's, so that its quality is that one's."""
-    return 2 * record.versions.get(str(version), 0) > sum(record.versions.values())
-
-
 def bounds(pipeline: MLPipeline) -> tuple[Gate, ...]:
     """What the served model's metrics must keep."""
     return pipeline.monitors.performance.bounds or pipeline.evaluation.gates
 
 
-def _worse(pipeline: MLPipeline, record: PerformanceRecord) -> str:
-    if record.status == "failing":
-        failed = [f"{x.name} {x.figure} ({x.bound})" for x in record.lines if x.status == "failing"]
+def _worse(pipeline: MLPipeline, record: PerformanceRecord, version: int) -> str:
+    """What is worse than it may be of a version's answers; empty where nothing is."""
+    status, lines, labelled = of_version(record, version)
+    if status == "failing":
+        failed = [f"{x.name} {x.figure} ({x.bound})" for x in lines if x.status == "failing"]
         return "; ".join(failed) or "realised quality is failing"
-    if record.labelled >= pipeline.monitors.performance.least_rows:
+    if labelled >= pipeline.monitors.performance.least_rows:
         return ""  # what is realised is known, and counts more than any estimate
+    if not mostly(record.versions, version):
+        return ""
     broken = [
         f"estimated {gate.metric} {record.estimate[gate.metric]:.4g} breaks {gate}"
         for gate in bounds(pipeline)
@@ -232,8 +229,3 @@ def _quiet(trigger: Trigger, scene: Scene, words: str) -> Evidence:
 
 def _as_of(package: ModelPackage) -> str:
     return package.lineage.get("as_of", "")
-
-
-def evidence_digest(*parts: object) -> str:
-    """A short digest of whatever identifies what was seen."""
-    return digest_of([str(part) for part in parts])[:16]

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from mlops_assets.automation.asking import not_begun
 from mlops_assets.automation.targets import Targets
+from mlops_assets.resources.monitoring.begun import Begun
+from mlops_assets.resources.records import Store
 
 
 def build(found: Targets) -> dg.SensorDefinition:
@@ -25,16 +28,19 @@ def build(found: Targets) -> dg.SensorDefinition:
         ),
         tags=found.tags,
     )
-    def new_data(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
+    def new_data(context: dg.SensorEvaluationContext, store: Store) -> Iterator[dg.RunRequest]:
         declared = set(pipeline.partitions.definition.get_partition_keys())
-        for partition in pipeline.source.partitions():
-            if partition in declared:
-                version = pipeline.source.version(partition)
-                # Dagster itself refuses the second run of a key, so no cursor can be lost.
-                yield dg.RunRequest(
-                    run_key=f"{partition}:{version}",
-                    partition_key=partition,
-                    tags={"reason": "new data", "source_version": version},
-                )
+        versions = {p: pipeline.source.version(p) for p in pipeline.source.partitions()}
+        wanted = (
+            dg.RunRequest(
+                run_key=f"{pipeline.name}:{partition}:{version}",
+                partition_key=partition,
+                tags={"reason": "new data", "source_version": version},
+            )
+            for partition, version in versions.items()
+            if partition in declared
+        )
+        # Dagster refuses the second run of a key; where it has forgotten the first, the mark does.
+        yield from not_begun(wanted, Begun(store, pipeline.name, "new_data"), context.instance)
 
     return new_data

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from mlops_assets.assets.monitoring.records import Decision
+from mlops_assets.automation.asking import has_begun
 from mlops_assets.automation.deciding import DAY, Evidence, decide
 from mlops_assets.automation.evidence import Scene, gather, scheduled
 from mlops_assets.automation.local_api import asleep
@@ -18,6 +19,7 @@ from mlops_assets.monitors import Trigger
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring import decisions
+from mlops_assets.resources.monitoring.begun import Begun
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 
@@ -166,17 +168,12 @@ def _not_begun(
     scene: Scene, past: Sequence[Decision], instance: dg.DagsterInstance, now: dt.datetime
 ) -> list[Decision]:
     """Trainings that were asked for and have not been seen; those that are seen are marked."""
-    name, missing = scene.pipeline.name, []
+    begun, missing = Begun(scene.store, scene.pipeline.name, "retraining"), []
     for decision in past:
         key = decision.run_key
         if decision.action != "retrain" or key is None or now - _at(decision) > DAY:
             continue
-        if decisions.has_begun(scene.store, name, key):
-            continue
-        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": key}), limit=1)
-        if runs:
-            decisions.mark_begun(scene.store, name, key, runs[0].run_id)
-        else:
+        if not has_begun(begun, key, instance):
             missing.append(decision)
     return missing
 

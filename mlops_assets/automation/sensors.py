@@ -3,26 +3,58 @@
 Here: the list. Not here: what any of them watches.
 """
 
+from typing import Any
+
 import dagster as dg
 
-from mlops_assets.automation import approval, idle, new_data, retraining
+from mlops_assets.automation import (
+    alarms,
+    approval,
+    captures,
+    dependencies,
+    downstream,
+    guard,
+    idle,
+    labels,
+    new_data,
+    retraining,
+)
 from mlops_assets.automation.targets import Targets
 
 
 def build(found: Targets) -> list[dg.SensorDefinition]:
     """The sensors, all off by default."""
     pipeline = found.pipeline
-    sensors = [new_data.build(found)]
+    sensors: list[dg.SensorDefinition] = [new_data.build(found)]
     sensors += [
         retraining.build(found, trigger)
         for trigger in pipeline.retraining.on
         if trigger in retraining.SENSORS
     ]
+    sensors += [dependencies.build(found), alarms.build(found)]
+    if found.existing(*downstream.FOLLOWS):
+        sensors.append(downstream.build(found))
+    if "captures" in found.stations:
+        sensors.append(captures.build(found))
+    if "ground_truth" in found.stations:
+        sensors.append(labels.build(found))
+    if guarded(found):
+        sensors.append(guard.build(found, guard.build_job(found)))
     if pipeline.approval == "manual":
         sensors.append(approval.build(pipeline))
     if pipeline.endpoint.idle_after_s is not None:
         sensors.append(idle.build(pipeline, pipeline.endpoint.idle_after_s))
     return sensors
+
+
+def build_jobs(found: Targets) -> list[Any]:
+    """What is started as a whole, by a person, a sensor or a schedule."""
+    return [found.loop_job, found.retraining_job]
+
+
+def guarded(found: Targets) -> bool:
+    """Whether a champion that its answers condemn is taken out by itself."""
+    return found.pipeline.retraining.roll_back and "performance" in found.stations
 
 
 def build_schedules(found: Targets) -> list[dg.ScheduleDefinition]:

@@ -86,6 +86,22 @@ def invoke(
 
 
 @app.command()
+def labels(
+    pipeline: Pipeline,
+    file: Annotated[
+        Path, typer.Argument(help="CSV or JSON Lines with event_id and label, or ground truth.")
+    ],
+    collected_at: Annotated[
+        str | None, typer.Option(help="When they became known, ISO 8601 with zone. Default: now.")
+    ] = None,
+) -> None:
+    """Bring labels that came later: filled-in sheets of the label queue, or any others."""
+    from mlops_assets.cli.labels import run
+
+    run(pipeline, file, collected_at=collected_at)
+
+
+@app.command()
 def promote(
     pipeline: Pipeline,
     version: Annotated[
@@ -119,6 +135,30 @@ def rollback(
 
 
 @app.command()
+def replay(
+    pipeline: Pipeline,
+    first: Annotated[
+        str, typer.Option("--from", help="First partition, by the start of its key: 2013-04.")
+    ],
+    last: Annotated[str, typer.Option("--to", help="Last partition: 2013-12.")],
+    variant: Annotated[
+        str | None, typer.Option(help="A module beside the declaration, such as schedule.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=0, help="Rows asked of the endpoint a partition; 0: all.")
+    ] = 2000,
+    home: Annotated[
+        Path | None, typer.Option(help="Where the replay lives. Default: below MLOPS_HOME.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where the picture goes (PNG).")] = None,
+) -> None:
+    """Play history through the live loop: real daemon, sensors and endpoint, months in minutes."""
+    from mlops_assets.cli.replay import run
+
+    run(pipeline, first=first, last=last, variant=variant, rows=rows, home=home, picture=plot)
+
+
+@app.command()
 def reproduce(
     model_package: Annotated[str, typer.Argument(help="ARN of a model package; see mlops status.")],
 ) -> None:
@@ -126,6 +166,23 @@ def reproduce(
     from mlops_assets.cli.reproduce import run
 
     run(model_package)
+
+
+@app.command()
+def explain_prediction(
+    pipeline: Pipeline,
+    event_id: Annotated[
+        str, typer.Argument(help="The entity key, as in the captures: values joined by /.")
+    ],
+    partition: Annotated[
+        str | None, typer.Option(help="Look in this partition only. Default: the newest first.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Follow one captured answer back to its reasons, model, training data, raw row and commit."""
+    from mlops_assets.cli.explain_prediction import run
+
+    run(pipeline, event_id, partition=partition, as_json=as_json)
 
 
 @app.command()

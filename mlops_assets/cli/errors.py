@@ -3,6 +3,7 @@
 from mlops_assets.assets.rolling_back import NothingToRollBack
 from mlops_assets.assets.versions import NoSuchVersion
 from mlops_assets.pipeline import DeclarationError
+from mlops_assets.replay.plan import ReplayError
 from mlops_assets.resources.records import RecordNotFound
 from mlops_assets.resources.sagemaker.hosting.endpoints import DeploymentFailed
 from mlops_assets.resources.sagemaker.registry.registry import RegistryError
@@ -23,6 +24,7 @@ EXPECTED = (
     NothingToRollBack,
     RecordNotFound,
     RegistryError,
+    ReplayError,
     SettingsError,
     SigningError,
     SourceError,

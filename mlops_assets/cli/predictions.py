@@ -1,12 +1,14 @@
 """`mlops invoke`: one stored row, asked of the live endpoint, with the truth beside the answer."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
+from mlops_assets.assets.monitoring.events import invocations
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
@@ -57,7 +59,8 @@ def predict(
     chosen = frame.iloc[[row]]
     features = json_rows(chosen, pipeline.feature_columns)[0]
     variant = None if key is None else _variant(world, pipeline, key)
-    answer, url = ask(world, pipeline, features, variant)
+    (identity,) = invocations(pipeline, chosen)
+    answer, url = ask(world, pipeline, features, variant, identity)
     truth = chosen[pipeline.label.column].iloc[0]
     return Prediction(
         entity=json_rows(chosen.astype(str), pipeline.entity_key)[0],
@@ -80,9 +83,17 @@ def _variant(world: World, pipeline: MLPipeline, key: str) -> str | None:
 
 
 def ask(
-    world: World, pipeline: MLPipeline, features: dict[str, Any], variant: str | None = None
+    world: World,
+    pipeline: MLPipeline,
+    features: dict[str, Any],
+    variant: str | None = None,
+    identity: Mapping[str, str] | None = None,
 ) -> tuple[float, str]:
-    """The endpoint's answer to one row, and the URL that gave it."""
+    """The endpoint's answer to one row, and the URL that gave it.
+
+    Args:
+        identity: InferenceId and CustomAttributes, by which the captured answer is found again.
+    """
     from botocore.exceptions import ClientError
 
     runtime = world.sagemaker.runtime()
@@ -93,6 +104,7 @@ def ask(
             ContentType="application/json",
             Body=json.dumps({"instances": [features]}).encode(),
             **target,
+            **(identity or {}),
         )
     except ClientError as error:
         raise CommandError(

@@ -10,13 +10,14 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from mlops_assets.assets.monitoring.records import LineState, ScorecardRecord
+from mlops_assets.assets.monitoring.records import LineState, ScorecardRecord, ScoreLine
 from mlops_assets.assets.monitoring.scorecard import MARKS, age
 from mlops_assets.assets.monitoring.scoring import from_proofs
-from mlops_assets.assets.monitoring.scoring.collect import collect
+from mlops_assets.assets.monitoring.scoring.collect import collect, reachable
 from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
 from mlops_assets.assets.monitoring.scoring.rules import IDS, scorecard
 from mlops_assets.cli.errors import CommandError
+from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
 from mlops_assets.resources.sagemaker.registry.person import person
 
@@ -50,6 +51,11 @@ def run(name: str, *, as_json: bool, tests: Path | None, by_hand: str | None, wo
         print(json.dumps(record.model_dump(), indent=2))
         return
     _print(record)
+    if not reachable(world.sagemaker):
+        console.print(
+            f"The local SageMaker API is not running, so nothing is known of what serves: "
+            f"[bold]{program()} up[/]"
+        )
 
 
 def _keep_tests(world: World, name: str, report: Path) -> None:
@@ -102,15 +108,20 @@ def _print(record: ScorecardRecord) -> None:
             if line.section != section:
                 continue
             colour = _COLOURS[line.state]
-            said = line.earn if line.state == "missing" else f"{line.evidence}: {line.words}"
             found.add_row(
                 f"[{colour}]{MARKS[line.state]}[/]",
                 escape(line.title),
                 f"{line.points:g}",
                 age(line.age_s),
-                f"[dim]{escape(said)}[/]" if line.state == "missing" else escape(said),
+                f"[dim]{escape(line.earn)}[/]" if line.state == "missing" else escape(_found(line)),
             )
         console.print(found)
     console.print()
     legend = "   ".join(f"[{_COLOURS[state]}]{mark}[/] {state}" for state, mark in MARKS.items())
-    console.print(f"{legend}      [dim]what is missing says what would earn it[/]")
+    console.print(legend)
+    console.print("[dim]What is missing says what would earn it.[/]")
+
+
+def _found(line: ScoreLine) -> str:
+    # Several pieces are named where each is told.
+    return line.words if ", " in line.evidence else f"{line.evidence}: {line.words}"

@@ -6,6 +6,7 @@ and the pictures of one model's quality (`plots`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 _COLUMNS_SHOWN = 30
 _TICKS = 14
-# Effects beyond this are all the same colour: everything has changed.
-_DEEPEST = 0.5
+# Steps that tell small effects apart, which are most of them; beyond the last all has changed.
+_STEPS = (0.0, 0.02, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5)
+_SHADES = ("#f4f6f8", "#e3edf5", "#cbdfee", "#a9cce3", "#7db3d6", "#4a94c4", "#1f74ae", "#0b4f82")
+_FIRST_OF_MONTH = re.compile(r"\d{4}-\d\d-01")
 
 
 def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
@@ -36,14 +39,13 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     figure, axes = plots.canvas(width, 1.5 + 0.24 * max(len(shown), 2), "Drift by column")
     if shown.empty:
         return plots.empty(figure, axes, "no column was compared yet")
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    colours = LinearSegmentedColormap.from_list("effect", ["#f4f6f8", "#9cc3e0", "#0072B2"])
-    colours.set_bad("#ffffff")
+    # Few shades: the picture's palette then has room for the dots.
+    colours = ListedColormap(_SHADES)
+    norm = BoundaryNorm(_STEPS, len(_SHADES), extend="max")
     values = np.ma.masked_invalid(shown.to_numpy(float))
-    mesh = axes.pcolormesh(
-        values, cmap=colours, vmin=0, vmax=_DEEPEST, edgecolors="white", linewidth=1
-    )
+    mesh = axes.pcolormesh(values, cmap=colours, norm=norm, edgecolors="white", linewidth=1)
     axes.grid(visible=False)
     axes.set_yticks(np.arange(len(shown)) + 0.5, [plots.short(str(n)) for n in shown.index])
     axes.invert_yaxis()
@@ -55,10 +57,11 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     ]
     if places:
         x, y = zip(*places, strict=True)
-        axes.scatter(x, y, s=16, color=plots.COLOURS[1], linewidths=0.8, edgecolors="white")
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=22, pad=0.02)
+        axes.scatter(x, y, s=34, color=plots.COLOURS[1], linewidths=1, edgecolors="white")
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.9, aspect=22, pad=0.02, ticks=_STEPS[1:])
     bar.set_label("effect size", color=plots.INK, fontsize=8)
     bar.outline.set_visible(False)
+    bar.minorticks_off()
     bar.ax.tick_params(labelsize=8, length=0, colors=plots.INK)
     axes.spines[:].set_visible(False)
     left_out = len(effects) - len(shown)
@@ -169,9 +172,11 @@ def traffic(counts: pd.DataFrame) -> bytes:
 
 def _partitions(axes: Axes, names: Sequence[str], *, offset: float) -> None:
     """As many of the names below the axis as can be read."""
+    if names and all(_FIRST_OF_MONTH.fullmatch(name) for name in names):
+        names = [name[:7] for name in names]
     step = max(1, int(np.ceil(len(names) / _TICKS)))
     places = np.arange(0, len(names), step)
-    slanted = max((len(name) for name in names), default=0) * len(places) > 70
+    slanted = max((len(name) for name in names), default=0) * len(places) > 75
     axes.set_xticks(
         places + offset,
         [names[place] for place in places],

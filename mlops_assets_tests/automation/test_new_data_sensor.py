@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mlops_assets.definitions import build_defs
+from mlops_assets.definitions import build_defs, build_resources
 from mlops_assets.settings import Settings
 from mlops_assets_tests import deliveries
 from mlops_assets_tests.deliveries import DAYS, MadeParcels
@@ -21,10 +21,12 @@ class Growing(MadeParcels):
 
 
 def requests(source: MadeParcels, home) -> dict[str | None, dg.RunRequest]:
-    defs = build_defs(Settings.load(home=home), pipelines=[deliveries.declare(source=source)])
+    settings = Settings.load(home=home)
+    defs = build_defs(settings, pipelines=[deliveries.declare(source=source)])
     sensor = defs.resolve_sensor_def("deliveries_new_data")
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance, definitions=defs)
+        resources = {"store": build_resources(settings)["store"]}
+        context = dg.build_sensor_context(instance, definitions=defs, resources=resources)
         ticked = sensor.evaluate_tick(context)
     return {request.run_key: request for request in ticked.run_requests or []}
 
@@ -42,7 +44,7 @@ def test_a_run_key_changes_with_the_version_and_only_then(tmp_path):
     assert set(requests(source, tmp_path)) == set(before)
     source.revision = 2
     changed = set(requests(source, tmp_path)) - set(before)
-    assert changed == {f"{DAYS[1]}:2-{DAYS[1]}"}
+    assert changed == {f"deliveries:{DAYS[1]}:2-{DAYS[1]}"}
 
 
 def test_it_reaches_the_data_stations_only(tmp_path):

@@ -144,7 +144,7 @@ def _gates(pipeline: MLPipeline, facet: Facet, one: BiasFacet) -> list[Line]:
             lines.append(
                 Line(
                     name=f"{facet.column} {name}, {WORDS[side]}",
-                    figure=_shown(figures.get(name)),
+                    figure=shown(figures[name]) if name in figures else "no rows",
                     bound=bound,
                     status=_gate(figures.get(name), low, high),
                 )
@@ -163,14 +163,18 @@ def _gate(figure: BiasFigure | None, low: float, high: float) -> Status:
     return "healthy" if low <= figure.value <= high else "warning"
 
 
-def _shown(figure: BiasFigure | None) -> str:
-    if figure is None:
-        return "no rows"
+def shown(figure: BiasFigure) -> str:
+    """``0.031 (0.012 to 0.049)``, or why there is no value."""
     if figure.value is None:
         return f"undefined: {figure.error}"
     if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+        return _fixed(figure.value)
+    return f"{_fixed(figure.value)} ({_fixed(figure.low)} to {_fixed(figure.high)})"
+
+
+def _fixed(value: float) -> str:
+    # Adding 0 turns a rounded −0 into 0.
+    return f"{round(value, 3) + 0.0:.3f}"
 
 
 def _measured(figures: Sequence[BiasFigure]) -> list[Measured]:
@@ -186,7 +190,9 @@ def _worst(lines: Sequence[Line]) -> Status:
 
 def _words(lines: Sequence[Line], found: Subject) -> str:
     status = _worst(lines)
-    words = "; ".join(f"{line.name}: {line.figure}" for line in lines if line.status == status)
+    words = "the gates hold, and nothing got worse"
+    if status != "healthy":
+        words = "; ".join(f"{line.name}: {line.figure}" for line in lines if line.status == status)
     others = f" ({found.others:,} answers of other versions left out)" if found.others else ""
     return f"{words}{others}"
 

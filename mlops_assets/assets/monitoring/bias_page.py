@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from mlops_assets.assets.monitoring.bias_judging import WORDS
+from mlops_assets.assets.monitoring.bias_judging import WORDS, shown
 from mlops_assets.assets.monitoring.records import BiasFacet, BiasFigure, BiasRecord, Line
 from mlops_assets.assets.preview import image, table
 from mlops_assets.checks.results import Verdict
@@ -38,15 +38,15 @@ def verdicts(record: BiasRecord) -> dict[str, Verdict]:
 
 def _verdict(lines: Sequence[Line]) -> Verdict:
     bad = [line for line in lines if line.status != "healthy"]
-    shown = "; ".join(
+    words = "; ".join(
         f"{line.status}: {line.name} {line.figure} (needs {line.bound})" for line in bad or lines
     )
-    return Verdict(not bad, shown)
+    return Verdict(not bad, words)
 
 
 def page(record: BiasRecord) -> dict[str, Any]:
     """The metadata of the newest partition of a run."""
-    shown: dict[str, Any] = {
+    told: dict[str, Any] = {
         "status": record.status,
         "words": record.words,
         "model": record.package_arn or "none",
@@ -54,21 +54,21 @@ def page(record: BiasRecord) -> dict[str, Any]:
     }
     for facet in record.facets:
         name = f"{facet.column}: {facet.value}"
-        shown[f"labels by {facet.column}"] = _table(facet, ("training", "partition"))
-        shown[f"answers by {facet.column}"] = _table(facet, ("held_out", "served"))
+        told[f"labels by {facet.column}"] = _table(facet, ("training", "partition"))
+        told[f"answers by {facet.column}"] = _table(facet, ("held_out", "served"))
         sides = {
             WORDS[side]: _measured(figures)
             for side in ("held_out", "served")
             if (figures := getattr(facet, side))
         }
         if sides:
-            shown[f"plot of {facet.column}"] = image(
+            told[f"plot of {facet.column}"] = image(
                 plots.differences(f"Bias of answers, {name}", sides), name
             )
         for figure in facet.served or facet.held_out:
             if figure.name == "DPPL" and figure.value is not None:
-                shown[f"DPPL of {facet.column}"] = dg.MetadataValue.float(round(figure.value, 5))
-    return shown
+                told[f"DPPL of {facet.column}"] = dg.MetadataValue.float(round(figure.value, 5))
+    return told
 
 
 def keep(pipeline: MLPipeline, store: Store, record: BiasRecord) -> str:
@@ -115,22 +115,18 @@ def _table(facet: BiasFacet, sides: tuple[str, ...]) -> dg.MarkdownMetadataValue
     names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
     rows: list[dict[str, str]] = []
     for name in names:
-        row = {"metric": description(name)}
+        # The name first: long titles are cut.
+        row = {"": name, "metric": description(name).removesuffix(f" ({name})")}
         for side, figures in columns.items():
             row[f"{WORDS[side]} ({facet.rows.get(side, 0):,} rows)"] = _cell(figures.get(name))
-        row[""] = "**worse**" if "served" in sides and name in facet.worse else ""
+        if "served" in sides and facet.worse:
+            row["change"] = "**worse**" if name in facet.worse else ""
         rows.append(row)
     return table(pd.DataFrame(rows))
 
 
 def _cell(figure: BiasFigure | None) -> str:
-    if figure is None:
-        return "–"
-    if figure.value is None:
-        return figure.error or "undefined"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    return "–" if figure is None else shown(figure)
 
 
 def description(name: str) -> str:

@@ -5,9 +5,8 @@ Not here: reading them (`resources.monitoring.captured_files`), what the answers
 (`performance`), whether their features were right (`skew`).
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -172,11 +171,9 @@ def _decoded(staged: Staged) -> Verdict:
     )
 
 
-def _page(
-    pipeline: MLPipeline, staged: Staged, read: Refreshed
-) -> Mapping[str, dg.MetadataValue[object] | int]:
+def _page(pipeline: MLPipeline, staged: Staged, read: Refreshed) -> dict[str, Any]:
     events = staged.events
-    shown: dict[str, dg.MetadataValue[object] | int] = {
+    shown: dict[str, Any] = {
         "accepted": len(events),
         "refused": len(staged.refused),
         "probes": staged.probes,

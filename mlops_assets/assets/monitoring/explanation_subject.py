@@ -1,6 +1,6 @@
 """Whose answers a partition got: the model that bias and explanation are told of.
 
-Here: finding the model package, its rows of a partition and its artifact. Not here: any measurement.
+Here: finding the model package, its rows of a partition, its artifact. Not here: any measurement.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Station ``health``: how a pipeline is, on one page, from what the other stations left.
 
 Here: the asset, its page in the UI and the report. Not here: the parts (`health_data`,
-`health_quality`, `health_serving`, `health_actions`), nor any measurement: only records are read.
+`health_quality`, `health_fairness`, `health_serving`, `health_actions`), nor any measurement: only
+records are read.
 """
 
 import datetime as dt
@@ -13,6 +14,7 @@ import pandas as pd
 from mlops_assets.assets.monitoring import (
     health_actions,
     health_data,
+    health_fairness,
     health_quality,
     health_serving,
 )
@@ -70,11 +72,13 @@ def parts(pipeline: MLPipeline, store: Store, sagemaker: SageMakerResource) -> l
     """Every part of the page; of what is not there yet, what would make it."""
     return [
         health_serving.serving(pipeline, store, sagemaker),
+        health_actions.decisions(pipeline, store),
         *health_quality.performance(pipeline, store),
         health_data.drift(pipeline, store),
         health_data.skew(pipeline, store),
         health_quality.staleness(pipeline, store),
-        health_actions.decisions(pipeline, store),
+        health_fairness.bias(pipeline, store),
+        health_fairness.explanation(pipeline, store),
         health_serving.traffic(pipeline, sagemaker),
         health_serving.cost(pipeline, store),
         health_actions.score(pipeline, store),
@@ -114,7 +118,7 @@ def report_uri(pipeline: MLPipeline, store: Store) -> str:
 
 def _show(record: HealthRecord, found: list[Part]) -> dict[str, dg.MetadataValue]:
     shown: dict[str, dg.MetadataValue] = {
-        "status": dg.MetadataValue.md(f"**{record.status}**: {record.words}"),
+        "status": dg.MetadataValue.text(record.words),
         "parts": table(
             pd.DataFrame(
                 {

@@ -138,9 +138,8 @@ def _calibration(pipeline: MLPipeline, records: list[PerformanceRecord]) -> list
             name="Calibration",
             status=None,
             figure=f"{newest}: observed − predicted {gaps[newest]:+.3f}",
-            words=f"In {newest} the events were "
-            f"{'more' if gaps[newest] > 0 else 'less'} frequent than answered by "
-            f"{abs(gaps[newest]):.1%} of the rows.",
+            words=f"In {newest} events happened {abs(gaps[newest]) * 100:.1f} points "
+            f"{'more' if gaps[newest] > 0 else 'less'} often than the answers said.",
             content=tuple(content),
         )
     ]

@@ -57,7 +57,8 @@ def labelled(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame
     late, chosen = 0, []
     for labels in (truth, source):
         of_events = labels.loc[labels["event_id"].isin(times.index)]
-        deadline = of_events["event_id"].map(times) + within
+        # By position: pandas maps by an empty series as if it held numbers.
+        deadline = times.reindex(of_events["event_id"]).set_axis(of_events.index) + within
         in_time = ~(of_events["known_at"] > deadline)  # a label of unknown age is not late
         late += int(of_events.loc[~in_time, "event_id"].nunique())
         last = of_events.loc[in_time].sort_values("known_at", kind="stable", na_position="first")

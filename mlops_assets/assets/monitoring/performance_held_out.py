@@ -36,11 +36,8 @@ class Promise:
 
 def promise(client: Any, store: Store, pipeline: MLPipeline, version: int) -> Promise | None:
     """What a version of the pipeline's group promised; None where the registry knows no such."""
-    newest = registry.latest(client, pipeline.slug, status=None)
-    if newest is None:
-        return None
     try:
-        package = registry.describe(client, f"{newest.arn.rpartition('/')[0]}/{version}")
+        package = registry.describe(client, f"{pipeline.slug}/{version}")
     except registry.RegistryError:
         return None
     record = _recorded(store, pipeline, package)

@@ -72,6 +72,13 @@ def age(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min"
 
 
+def said(line: ScoreLine) -> str:
+    """What was found; of what was not, what would earn the point."""
+    if line.state == "missing":
+        return line.earn
+    return line.words if line.points else f"{line.words}. To earn it: {line.earn}"
+
+
 def _verdict(record: ScorecardRecord) -> dg.AssetCheckResult:
     failing = [line for line in record.lines if line.state == "failing"]
     return dg.AssetCheckResult(
@@ -97,7 +104,7 @@ def _show(record: ScorecardRecord) -> dict[str, dg.MetadataValue | float]:
 def _markdown(lines: list[ScoreLine]) -> str:
     rows = [
         f"|{MARKS[line.state]}|{_cell(line.title)}|{line.points:g}|{_evidence(line)}"
-        f"|{age(line.age_s)}|{_cell(line.words if line.points else line.earn)}|"
+        f"|{age(line.age_s)}|{_cell(said(line))}|"
         for line in lines
     ]
     return "\n".join(

@@ -82,7 +82,7 @@ def _measure(metrics: Mapping[str, Metric], counts: Counts, seed: int) -> tuple[
 def _one(metric: Metric, counts: Counts, drawn: np.ndarray) -> Measured:
     if reason := _unknown(metric, counts):
         return Measured(metric.name, metric.description, None, error=reason)
-    value = float(metric.of(counts.cells))
+    value = float(metric.of(counts.cells.astype(float)))
     if np.isnan(value):
         return Measured(metric.name, metric.description, None, error=_why(metric, counts))
     values = metric.of(drawn)
@@ -113,7 +113,7 @@ def _unknown(metric: Metric, counts: Counts) -> str | None:
 
 def _why(metric: Metric, counts: Counts) -> str:
     for what, amounts in metric.needs.items():
-        found = amounts(np.asarray(counts.cells, dtype=float))
+        found = amounts(counts.cells.astype(float))
         if not found.any():
             return f"no {what}"
         for facet, name in enumerate(_FACETS):

@@ -56,13 +56,13 @@ def compare(
             findings[name], whole[name] = [odd], odd.effect or 0.0
         if here is not None and there is not None and type(here) is type(there):
             pairs.append((here, there))
-    measured, places = measure(pairs, policy, band)
+    measured, atoms = measure(pairs, policy, band)
     for here, there in pairs:
         if here.name in findings:
             continue
         flagged = {name: m for name, m in measured[here.name].items() if m.flagged}
         if isinstance(here, Numbers) and isinstance(there, Numbers):
-            found = diagnosis.numeric(here, there, flagged, places.get(here.name, 0))
+            found = diagnosis.numeric(here, there, flagged, atoms.get(here.name))
         elif isinstance(here, Categories) and isinstance(there, Categories):
             found = diagnosis.categorical(here, there, flagged)
         if found:

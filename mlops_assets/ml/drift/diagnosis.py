@@ -12,7 +12,7 @@ import numpy as np
 
 from mlops_assets.ml.drift.effects import share_change
 from mlops_assets.ml.drift.report import Finding, Measure
-from mlops_assets.ml.drift.sides import Categories, Numbers
+from mlops_assets.ml.drift.sides import Atom, Categories, Numbers
 from mlops_assets.ml.drift.units import clock_shift, unit_break
 
 Measures = Mapping[str, Measure]
@@ -22,12 +22,12 @@ _SAME = 0.2
 _GONE = 0.1
 
 
-def numeric(window: Numbers, baseline: Numbers, flagged: Measures, place: int) -> list[Finding]:
+def numeric(window: Numbers, baseline: Numbers, flagged: Measures, atom: Atom | None) -> list[Finding]:
     """The findings of a numeric column.
 
     Args:
         flagged: the measures above their thresholds, by name; without any there is no finding.
-        place: the bin of the largest atom.
+        atom: where most of one value is, if the column has such a place.
     """
     name = window.name
     moved = next((flagged[m] for m in ("ks", "shift") if m in flagged), None)
@@ -42,17 +42,17 @@ def numeric(window: Numbers, baseline: Numbers, flagged: Measures, place: int) -
         if hours:
             words = f"the same day, moved by {hours:+d} hours around the clock: another time zone"
             return [_finding("unit", name, words, moved), *found]
-    explained = bool(found)
-    if "strange" in flagged:
-        found.append(_outside(window, baseline, flagged["strange"]))
-    if "atom" in flagged and not explained:
-        found.append(_atom(window, baseline, flagged["atom"], place))
-    if "missing" in flagged and not explained:
+    if not found and "missing" in flagged:
         found.append(_missing(name, window, baseline, flagged["missing"]))
-    if moved is not None:
-        clipped = [f for f in found if f.kind in ("clipped", "filled")]
-        if not clipped:
-            found.append(_moved(window, baseline, moved))
+    causes = {finding.kind for finding in found}
+    if "strange" in flagged and "filled" not in causes:
+        found.append(_outside(window, baseline, flagged["strange"]))
+        causes.add(found[-1].kind)
+    if "atom" in flagged and atom is not None and not causes & {"filled", "sentinel"}:
+        found.append(_atom(window, baseline, flagged["atom"], atom))
+        causes.add(found[-1].kind)
+    if moved is not None and not causes & {"filled", "clipped"}:
+        found.append(_moved(window, baseline, moved))
     return found
 
 
@@ -118,19 +118,28 @@ def _outside(window: Numbers, baseline: Numbers, measure: Measure) -> Finding:
     return _finding("range", window.name, words, measure)
 
 
-def _atom(window: Numbers, baseline: Numbers, measure: Measure, place: int) -> Finding:
-    value, share = window.value_of(place), measure.effect
-    for beyond, word in ((slice(place + 1, None), "above"), (slice(None, place), "below")):
-        lost = baseline.counts[beyond].sum() / baseline.present
-        kept = window.counts[beyond].sum() / window.present
+def _atom(window: Numbers, baseline: Numbers, measure: Measure, atom: Atom) -> Finding:
+    value, share = window.value_in(atom.low, atom.high), measure.effect
+    for word, lost, kept in (
+        ("above", _above(baseline, atom.high), _above(window, atom.high)),
+        ("below", _below(baseline, atom.low), _below(window, atom.low)),
+    ):
         if lost >= share * (1 - _SAME) and kept <= _GONE * lost:
             words = (
                 f"nothing is {word} {value:.4g} any more, where {lost:.1%} of the baseline was, "
                 f"and {share:.1%} are just there: clipped"
             )
             return _finding("clipped", window.name, words, measure)
-    words = f"{share:.1%} of the rows are {value:.4g}, which was no common value: a sentinel or a default?"
+    words = f"{share:.1%} of the rows are {value:.6g}, which was rare: a sentinel or a default?"
     return _finding("sentinel", window.name, words, measure)
+
+
+def _below(side: Numbers, value: float) -> float:
+    return side.profile.count_below(value) / side.present
+
+
+def _above(side: Numbers, value: float) -> float:
+    return 1 - _below(side, value)
 
 
 def _filled(window: Numbers, baseline: Numbers, flagged: Measures) -> list[Finding]:
@@ -198,14 +207,18 @@ def _alike(one: float, other: float, rows: int) -> bool:
 
 def constant(name: str, value: object, share: float) -> Finding:
     """A column that holds one value only."""
-    words = f"every row is {value}, which {share:.1%} of the baseline's were"
+    words = f"every row is {value}, which {_part(share)} of the baseline's were"
     return Finding("constant", name, words)
 
 
 def all_null(name: str, share: float) -> Finding:
     """A column of which nothing arrived."""
-    words = f"every row is missing, which {share:.1%} of the baseline's were: a lost join or column?"
+    words = f"every row is missing, which {_part(share)} of the baseline's were: a lost join?"
     return Finding("all_null", name, words)
+
+
+def _part(share: float) -> str:
+    return f"{share:.1%}" if share else "none"
 
 
 def _finding(kind: str, column: str, words: str, measure: Measure) -> Finding:

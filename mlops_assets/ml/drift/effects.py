@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+# A profile's 4,096 bins, and as many cells beyond them as 48 octaves have.
+_PLACES = 4096 + 2 * 64 * 48
 # Chi² is no good approximation below so many expected rows a cell (Cochran 1954).
 _LEAST_EXPECTED = 5.0
-# A value is an atom when it holds so many times what the bins beside it and the baseline hold.
-_ATOM = 5.0
-_NEIGHBOURS = 2
+ATOM = 5.0
+"""A value is an atom when it holds so many times what the bins beside it and the baseline hold."""
+NEIGHBOURS = 2
 
 
 def kolmogorov_smirnov(window: Counts, baseline: Counts) -> tuple[Floats, Floats]:
@@ -164,15 +166,19 @@ def atoms(
     with np.errstate(divide="ignore", invalid="ignore"):
         here, there = _known(window / n[:, None]), _known(baseline / m[:, None])
     beside = np.zeros_like(here)
-    for step in range(1, _NEIGHBOURS + 1):
+    for step in range(1, NEIGHBOURS + 1):
         beside[:, step:] = np.maximum(beside[:, step:], here[:, :-step])
         beside[:, :-step] = np.maximum(beside[:, :-step], here[:, step:])
-    gain = np.where((here >= _ATOM * there) & (here >= _ATOM * beside), here - there, 0.0)
+    gain = np.where((here >= ATOM * there) & (here >= ATOM * beside), here - there, 0.0)
     place = gain.argmax(axis=1)
     row = np.arange(len(gain))
     evidence = surprise(window[row, place], baseline[row, place], n, m)
-    p = np.minimum(window.shape[1] * np.exp(-evidence), 1.0)
-    return gain[row, place], p, place
+    return gain[row, place], atom_chance(evidence), place
+
+
+def atom_chance(evidence: ArrayLike) -> Floats:
+    """The p-value of an atom's `surprise`, times the number of places that one may be found at."""
+    return np.minimum(_PLACES * np.exp(-np.asarray(evidence, dtype=float)), 1.0)
 
 
 def _two_sided(z: Floats) -> Floats:

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mlops_assets.ml.drift.effects import (
+    Counts,
+    Floats,
+    atom_chance,
     atoms,
     category_change,
     kolmogorov_smirnov,
@@ -20,7 +23,7 @@ from mlops_assets.ml.drift.effects import (
 )
 from mlops_assets.ml.drift.policy import Drift, Thresholds
 from mlops_assets.ml.drift.report import Measure, Name
-from mlops_assets.ml.drift.sides import Categories, Numbers
+from mlops_assets.ml.drift.sides import Atom, Categories, Numbers
 
 Column = Numbers | Categories
 Pair = tuple[Column, Column]
@@ -28,6 +31,7 @@ Band = Mapping[str, Mapping[str, float]]
 
 # A numeric column is asked for KS, shift, missing and strange, a categorical one for three.
 _TESTS = 4
+_CLUMPS = 2.0
 _FLOORS: Mapping[Name, Callable[[Thresholds], float]] = {
     "ks": lambda t: t.ks,
     "shift": lambda t: t.shift,
@@ -40,8 +44,8 @@ _FLOORS: Mapping[Name, Callable[[Thresholds], float]] = {
 
 def measure(
     pairs: Sequence[Pair], policy: Drift, band: Band | None = None
-) -> tuple[dict[str, dict[str, Measure]], dict[str, int]]:
-    """{column: {name: measure}} of pairs (window, baseline), and {column: bin of its atom}.
+) -> tuple[dict[str, dict[str, Measure]], dict[str, Atom]]:
+    """{column: {name: measure}} of pairs (window, baseline), and {column: its largest atom}.
 
     Effects on the distribution are left out where fewer than ``policy.least_rows`` values are
     present on a side.
@@ -83,9 +87,8 @@ def measure(
     there = np.stack([b.counts for _, b in numbers])
     names = [w.name for w, _ in numbers]
     strange, unlikely = _outside(numbers)
-    # The two bins that hold all that overflows hold no single value.
-    share, chance, places = atoms(here[:, 1:-1], there[:, 1:-1], here.sum(1), there.sum(1))
-    tests: tuple[tuple[Name, np.ndarray, np.ndarray], ...] = (
+    share, chance, found_atoms = _atoms(numbers, here, there)
+    tests: tuple[tuple[Name, Floats, Floats], ...] = (
         ("ks", *kolmogorov_smirnov(here, there)),
         ("shift", *rank_shift(here, there)),
         ("strange", strange, unlikely),
@@ -94,10 +97,10 @@ def measure(
     for test, effects, p in tests:
         for column, effect, value in zip(names, effects, p, strict=True):
             add(column, test, effect, value)
-    return found, {name: int(place) + 1 for name, place in zip(names, places, strict=True)}
+    return found, dict(zip(names, found_atoms, strict=True))
 
 
-def _outside(pairs: Sequence[tuple[Numbers, Numbers]]) -> tuple[np.ndarray, np.ndarray]:
+def _outside(pairs: Sequence[tuple[Numbers, Numbers]]) -> tuple[Floats, Floats]:
     """Shares of values that are infinite or out of the baseline's range, and their p-values."""
     count = np.array([w.outside(b) for w, b in pairs], dtype=float)
     n = np.array([w.present for w, _ in pairs], dtype=float)
@@ -105,13 +108,47 @@ def _outside(pairs: Sequence[tuple[Numbers, Numbers]]) -> tuple[np.ndarray, np.n
     return count / n, np.exp(-surprise(count, np.zeros_like(count), n, m))
 
 
+def _atoms(
+    pairs: Sequence[tuple[Numbers, Numbers]], here: Counts, there: Counts
+) -> tuple[Floats, Floats, list[Atom]]:
+    """Share, p-value and place of each column's largest atom, on the grid or beyond it."""
+    n, m = here.sum(axis=1), there.sum(axis=1)
+    # The two bins that hold all that overflows hold no single value.
+    shares, chances, places = atoms(here[:, 1:-1], there[:, 1:-1], n, m)
+    found = []
+    for row, (window, baseline) in enumerate(pairs):
+        far = window.far_atom(baseline)
+        if far is not None and (share := far[0] / n[row] - far[1] / m[row]) > shares[row]:
+            shares[row] = share
+            chances[row] = atom_chance(surprise(far[0], far[1], n[row], m[row]))
+            found.append(far[2])
+        else:
+            found.append(window.atom(int(places[row]) + 1))
+    return shares, chances, found
+
+
 def _categories(window: Categories, baseline: Categories) -> list[tuple[Name, float, float]]:
     levels = sorted(window.counts.keys() | baseline.counts.keys())
     here = np.array([window.counts.get(v, 0) for v in levels] + [window.other], dtype=np.int64)
     there = np.array([baseline.counts.get(v, 0) for v in levels] + [baseline.other], dtype=np.int64)
     change, p = category_change(here, there)
-    # What the baseline's cap left out may be any of the levels that it does not name.
-    new = int(here[:-1][there[:-1] == 0].sum())
-    share = max(new / window.present - baseline.other / baseline.present, 0.0)
-    evidence = surprise(new, baseline.other, window.present, baseline.present)
-    return [("categories", change, p), ("strange", share, float(np.exp(-evidence)))]
+    return [("categories", change, p), ("strange", *_new_levels(here, there))]
+
+
+def _new_levels(here: Counts, there: Counts) -> tuple[float, float]:
+    """The share of rows of levels that the baseline lacks, beyond what chance brings, and a p-value.
+
+    Where levels are many and rare, some are new by chance: about as many rows as the baseline has
+    of levels seen once (Good 1953, "The population frequencies of species"). A single level is
+    judged by its own count. What caps left unnamed (the last cell) may be any level.
+    """
+    n, m = float(here.sum()), float(there.sum())
+    new = here[:-1][there[:-1] == 0]
+    once = float((there[:-1] == 1).sum()) + float(there[-1])
+    share = max(float(new.sum()) / n - once / m, 0.0)
+    if not share:
+        return 0.0, 1.0
+    single = float(surprise(new.max(), there[-1], n, m)) - np.log(len(here))
+    # Rows of a rare level come in clumps, which makes their sum vary more than a count does.
+    pooled = float(surprise(new.sum(), once, n, m)) / _CLUMPS
+    return share, float(np.exp(-max(single, pooled, 0.0)))

@@ -12,12 +12,24 @@ from functools import cached_property
 
 import numpy as np
 
-from mlops_assets.ml.drift.effects import Counts
+from mlops_assets.ml.drift.effects import ATOM, NEIGHBOURS, Counts
 from mlops_assets.ml.drift.units import Floats
 from mlops_assets.ml.profiles import binning
 from mlops_assets.ml.profiles.categorical import CategoricalProfile
 from mlops_assets.ml.profiles.numeric import NumericProfile
 from mlops_assets.ml.profiles.profile import ColumnProfile, Profile
+
+
+FEW = 0.1
+"""What is as little beside the rest is overlooked when a cause is named."""
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A cell that holds much more than those beside it: one value, most likely."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +74,51 @@ class Numbers:
         return self.profile.knots
 
     def value_of(self, place: int) -> float:
-        """The value in the middle of a bin, as numbers are written: 0 rather than 0.0013."""
-        low = float(self.profile.grid.middle(place - 1.5))
-        high = float(self.profile.grid.middle(place - 0.5))
-        if self.profile.grid.centred:
-            return (low + high) / 2
+        """The value that a bin of `counts` most likely stands for."""
+        if place in (0, len(self.counts) - 1):
+            return self.minimum if place == 0 else self.maximum
+        low, high = self.profile.grid.edges()[place - 1 : place + 1]
+        return self.value_in(float(low), float(high))
+
+    def atom(self, place: int) -> Atom:
+        """A bin of `counts` as the place of an atom."""
+        low, step = self.profile.grid.low, self.profile.grid.step
+        return Atom(low + (place - 1) * step, low + place * step)
+
+    def value_in(self, low: float, high: float) -> float:
+        """A value between two bounds, as numbers are written: 0 rather than 0.0013."""
+        middle = (low + high) / 2
+        if self.profile.grid.centred and self.profile.grid.low <= low < self.profile.grid.high:
+            return middle
+        for end in (self.minimum, self.maximum):
+            if low <= end <= high:
+                return end
         for digits in range(1, 16):
-            rounded = float(f"{(low + high) / 2:.{digits}g}")
+            rounded = float(f"{middle:.{digits}g}")
             if low <= rounded < high:
                 return rounded
-        return 0.0 if low <= 0.0 < high else (low + high) / 2
+        return 0.0 if low <= 0.0 < high else middle
+
+    def far_atom(self, baseline: Numbers) -> tuple[int, int, Atom] | None:
+        """As `effects.atoms`, of what lies beyond the bins: (rows here, rows there, where)."""
+        cells, counts = self.profile.tails.cells, self.profile.tails.counts
+        if not len(counts):
+            return None
+        place = int(counts.argmax())
+        near = np.abs(cells - cells[place])
+        beside = counts[(near > 0) & (near <= NEIGHBOURS)].max(initial=0)
+        other = baseline.profile.tails
+        there = int(other.counts[other.cells == cells[place]].sum())
+        share = counts[place] / self.present
+        if share < ATOM * max(beside / self.present, there / baseline.present):
+            return None
+        low, high, all_counts = self.profile.cells
+        # The cells below the bins come first, those above last.
+        index = place if cells[place] < 0 else len(all_counts) - len(cells) + place
+        ends = float(low[index]), float(high[index])
+        if not np.isfinite(ends).all():
+            return None
+        return int(counts[place]), there, Atom(*ends)
 
     def outside(self, baseline: Numbers) -> int:
         """How many values are beyond all of the baseline's, at least; on the same grid."""
@@ -86,18 +133,19 @@ class Numbers:
         return beyond - min(baseline.infinite and self.infinite, beyond)
 
     def single_outside(self, baseline: Numbers) -> float | None:
-        """The one value outside of the baseline's range; None where there are several."""
-        below, above = self.minimum < baseline.minimum, self.maximum > baseline.maximum
-        if below == above or self.infinite:
+        """The one value outside of the baseline's range, but for a few; None where there are many."""
+        if self.infinite:
             return None
         low, high, counts = self.profile.cells
-        beyond = (high <= baseline.minimum) if below else (low >= baseline.maximum)
-        held = np.flatnonzero(beyond & (counts > 0))
-        if len(held) != 1:
+        below = (high <= baseline.minimum) & (counts > 0)
+        above = (low >= baseline.maximum) & (counts > 0)
+        down = counts[below].sum() >= counts[above].sum()
+        held, value = (below, self.minimum) if down else (above, self.maximum)
+        at = np.flatnonzero((low <= value) & (value <= high) & held)
+        if not len(at) or counts[at].sum() < (1 - FEW) * counts[below | above].sum():
             return None
-        value = self.minimum if below else self.maximum
-        outer = 0 if below else -1
-        if counts[held[0]] != self.counts[outer]:
+        outer = 0 if down else -1
+        if counts[at].sum() != self.counts[outer]:
             return value  # a bin of its own
         total = self.profile.sums[outer] / (self.counts[outer] * binning.UNIT)
         mean = self.profile.grid.low + total * self.profile.grid.step

@@ -8,8 +8,9 @@ much of the curve is real.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ def dependence(predict: Predict, frame: pd.DataFrame, column: str) -> Dependence
     """
     values = frame[column].dropna()
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    points: Sequence[Any]
     points, rows = _grid(values) if numeric else _words(values)
     if len(points) < 2:
         return None
@@ -77,6 +79,6 @@ def _grid(values: pd.Series) -> tuple[list[float], tuple[int, ...]]:
     return points.tolist(), tuple(np.bincount(nearest, minlength=len(points)).tolist())
 
 
-def _words(values: pd.Series) -> tuple[list[object], tuple[int, ...]]:
+def _words(values: pd.Series) -> tuple[list[Any], tuple[int, ...]]:
     counts = values.astype(object).value_counts().head(POINTS)
     return counts.index.tolist(), tuple(counts.tolist())

@@ -54,7 +54,7 @@ def explain(
 def columns_of(frame: pd.DataFrame, spec: FeatureSpec) -> dict[str, NDArray[np.generic]]:
     """A frame as `Artifact.predict` takes it; a column that it lacks is missing everywhere."""
     return {
-        name: frame[name].to_numpy(object if frame[name].dtype == "str" else None)
+        name: frame[name].to_numpy()
         if name in frame.columns
         else np.full(len(frame), None, dtype=object)
         for name in spec.names

@@ -7,16 +7,12 @@ the reliability plot (`ml.plots.calibration`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlops_assets.ml.performance.intervals import Measured
 from mlops_assets.ml.performance.staleness import AgeQuality
 from mlops_assets.ml.plots import COLOURS, FAINT, INK, canvas, empty, png, short
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _TICKS = 12
 
@@ -40,10 +36,11 @@ def history(
     if not names:
         return empty(figure, axes, "nothing has been answered yet")
     place = {name: at for at, name in enumerate(names)}
-    axes.step(
-        [place[name] for name in names if name in held_out],
-        [held_out[name] for name in names if name in held_out],
-        where="mid",
+    promised = [name for name in names if name in held_out]
+    axes.hlines(
+        [held_out[name] for name in promised],
+        [place[name] - 0.5 for name in promised],
+        [place[name] + 0.5 for name in promised],
         color=INK,
         linewidth=1.2,
         linestyle="--",
@@ -95,7 +92,7 @@ def history(
     )
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylabel(metric, color=INK, fontsize=9)
-    _legend_below(axes)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return png(figure)
 
 
@@ -125,7 +122,3 @@ def ages(curve: Sequence[AgeQuality], metric: str) -> bytes:
     step = -(-len(places) // _TICKS)
     axes.set_xticks(places[::step])
     return png(figure)
-
-
-def _legend_below(axes: Axes) -> None:
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=4, frameon=False, fontsize=8)

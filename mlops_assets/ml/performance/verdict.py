@@ -2,6 +2,8 @@
 
 Noise must not page, and a bad model must not hide in it, so a bound has three outcomes: the whole
 95 % interval beyond it is ``failing``, only the figure itself is ``warning``, neither ``healthy``.
+Against the held-out figure the bound is its tolerance, and a warning also wants the model surely
+worse than promised, for that figure is a sample, too.
 What cannot be told (no labels, too few rows, a gap in capture, nothing to compare with) is
 ``unknown``, which is never healthy; but what fails on the rows that are there fails all the same.
 An estimate never enters the status: it has lines of its own.
@@ -219,7 +221,8 @@ def _against_held_out(
     else:
         margin = hypot(now.high - now.value, promised.value - promised.low)
     status: Status = "healthy"
-    if worse > tolerance:
+    # Worse by more than the tolerance may be luck on few rows: then it is not surely worse at all.
+    if worse > max(tolerance, margin):
         status = "failing" if worse - margin > tolerance else "warning"
     return Line(name, _shown(now), f"{promised.value:.4f}, at most {tolerance:g} worse", status)
 

@@ -16,7 +16,7 @@ from mlops_assets.ml.profiles.numeric import NumericProfile, ProfileMismatch
 from mlops_assets.ml.profiles.tails import edges
 
 _P = TypeVar("_P", NumericProfile, CategoricalProfile)
-_LEAST_SHARE = 1e-4
+_LEAST_SHARE = 1e-3
 
 
 def ks(a: NumericProfile, b: NumericProfile) -> float:
@@ -49,24 +49,23 @@ def wasserstein(a: NumericProfile, b: NumericProfile) -> float:
         at = (low + high) / 2
         return float(np.abs(difference[:-1]) @ np.diff(at) * a.grid.step)
     before = np.concatenate([[0.0], difference[:-1]])
-    return float(_area(before, difference) @ (high - low) * a.grid.step)
+    # Between cells that hold nothing the difference stays as it was.
+    gaps = np.abs(difference[:-1]) @ (low[1:] - high[:-1])
+    return float((_area(before, difference) @ (high - low) + gaps) * a.grid.step)
 
 
 def psi(a: NumericProfile | CategoricalProfile, b: NumericProfile | CategoricalProfile) -> float:
     """The population stability index of ``a`` against the baseline ``b``.
 
     Σ (p − q) ln(p / q) over the baseline's deciles (right-closed, equal ones joined), or over
-    categories; shares below 10⁻⁴ count as 10⁻⁴. NaN when a side has no value.
+    categories. A share below 0.1 % counts as 0.1 %: an empty one would be infinitely far, and a
+    smaller bound would weigh single rows. NaN when a side has no value.
     """
     if not (a.present and b.present):
         return math.nan
     first, second = counts(a, b)
     if isinstance(b, NumericProfile):
-        cumulated = np.cumsum(second)
-        rank = np.arange(1, 10) / 10 * b.present
-        ends = np.unique(np.searchsorted(cumulated, rank - 1e-9, side="left"))
-        starts = np.concatenate([[0], ends[ends < len(second) - 1] + 1])
-        first, second = np.add.reduceat(first, starts), np.add.reduceat(second, starts)
+        first, second = _by_decile(first, second, snap=b.grid.centred)
     p = np.maximum(first / a.present, _LEAST_SHARE)
     q = np.maximum(second / b.present, _LEAST_SHARE)
     return float(((p - q) * np.log(p / q)).sum())
@@ -117,6 +116,29 @@ def named_alike(
 def _shares(a: NumericProfile, b: NumericProfile) -> tuple[np.ndarray, np.ndarray]:
     _, _, first, second = _aligned(a, b)
     return first / a.present, second / b.present
+
+
+def _by_decile(
+    first: np.ndarray, second: np.ndarray, *, snap: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides' rows in the deciles of the second.
+
+    A decile inside of a cell divides it in proportion. A cell that values share, as on a lattice,
+    is not divided: it goes to the lower decile whole.
+    """
+    upto, total = np.cumsum(second), second.sum()
+    rank = np.arange(1, 10) / 10 * total
+    cell = np.minimum(np.searchsorted(upto, rank - 1e-9, side="left"), len(second) - 1)
+    whole = (second[cell] > total / 100) | snap
+    part = np.where(whole, 1.0, (rank - upto[cell] + second[cell]) / np.maximum(second[cell], 1))
+    edge = np.unique(cell + part)
+    places = np.arange(len(second) + 1)
+    ends = np.concatenate([[0], edge, [len(second)]])
+    split = [
+        np.diff(np.interp(ends, places, np.concatenate([[0], np.cumsum(side)])))
+        for side in (first, second)
+    ]
+    return split[0], split[1]
 
 
 def _aligned(

@@ -232,6 +232,7 @@ def _even(low: float, high: float, whole: bool) -> Grid:
         # As many whole numbers in each bin.
         step = float(math.ceil((high - low + 1) / BINS))
         return Grid(math.floor(low) - 0.5, step, centred=step == 1)
-    # A little wider, so that the greatest value lies in the last bin and not on its end.
-    step = (high / BINS - low / BINS) * (1 + 2.0**-40)
+    # A little wider, so that the greatest value lies in the last bin and not on its end, also
+    # when places are rounded (`binning`).
+    step = (high / BINS - low / BINS) * (1 + 2.0**-36)
     return Grid(low, min(max(step, _LEAST_STEP), _MOST_STEP))

@@ -134,6 +134,14 @@ class NumericProfile:
         return self.extremes[1] if self.extremes else math.nan
 
     @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers, as far as the bins can tell."""
+        if not self.grid.centred or self.beyond or self.inf:
+            return False
+        held = self.grid.middle(np.flatnonzero(self.counts[1:-1]))
+        return bool((held == np.rint(held)).all())
+
+    @property
     def distinct(self) -> int | None:
         """How many values there are, where each has a bin of its own; else None."""
         if not self.grid.centred or self.beyond:
@@ -190,14 +198,21 @@ class NumericProfile:
 
     def count_below(self, value: float) -> float:
         """How many values are less than ``value``, to a part of a bin."""
+        return float(self.cumulated([value])[0])
+
+    def cumulated(self, values: ArrayLike) -> np.ndarray:
+        """How many values are less than each of ``values``, to a part of a bin."""
         low, high, counts = self.cells
-        with np.errstate(invalid="ignore"):
-            if self.grid.centred:
-                part = (low + (high - low) / 2 < value).astype(float)
-            else:
-                part = np.clip((value - low) / (high - low), 0.0, 1.0)
-        part = np.where(np.isfinite(low) & np.isfinite(high), part, (low < value).astype(float))
-        return float(part @ counts)
+        upto = np.concatenate([[0], np.cumsum(counts)])
+        if self.grid.centred:
+            with np.errstate(invalid="ignore"):
+                middle = np.where(np.isfinite(low), low + (high - low) / 2, low)
+            return np.asarray(upto[np.searchsorted(middle, values, side="left")], dtype=float)
+        # Each cell's ends, so that what holds nothing stays level.
+        ends = np.stack([low, high], axis=1).ravel()
+        levels = np.stack([upto[:-1], upto[1:]], axis=1).ravel()
+        finite = np.isfinite(ends)
+        return np.interp(values, ends[finite], levels[finite])
 
     @classmethod
     def merge(cls, parts: Sequence[NumericProfile]) -> NumericProfile:

@@ -40,12 +40,12 @@ figcaption,caption{color:var(--soft);font-size:.85rem;text-align:left}
 figcaption{margin-top:.4rem;max-width:48rem}
 caption{padding-bottom:.4rem}
 .wide{overflow-x:auto;margin:0 0 1.25rem}
-table{border-collapse:collapse;font-size:.875rem;line-height:1.4;width:100%}
+table{border-collapse:collapse;font-size:.875rem;line-height:1.4}
 th{color:var(--soft);font-weight:600;text-align:left;white-space:nowrap;
 border-bottom:1px solid var(--line)}
 td{border-bottom:1px solid var(--line)}
 tbody tr:last-child td{border-bottom:0}
-th,td{padding:.4rem .9rem .4rem 0;vertical-align:top}
+th,td{padding:.4rem 1.6rem .4rem 0;vertical-align:top}
 th:last-child,td:last-child{padding-right:0}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 footer{color:var(--soft);font-size:.85rem;padding-top:1.25rem}

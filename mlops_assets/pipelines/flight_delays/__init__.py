@@ -19,6 +19,7 @@ from mlops_assets.pipeline import (
     Label,
     MLPipeline,
     Monitors,
+    Retraining,
     Split,
     Training,
 )
@@ -72,6 +73,8 @@ pipeline = MLPipeline(
         gates=(Gate(metric="auc", at_least=0.72), Gate(metric="log_loss", at_most=0.53)),
         leakage_ceiling=Gate(metric="auc", at_most=0.83),
         slices=("origin", "carrier"),
+        # A storm makes a whole day late: one day is one piece of evidence, not a thousand.
+        block=timedelta(days=1),
     ),
     approval="auto",
     endpoint=Endpoint(
@@ -87,5 +90,7 @@ pipeline = MLPipeline(
         # Regional carriers fly for the big ones; their passengers must not be told worse.
         facets=(Facet(column="carrier", disadvantaged=("9E", "EV", "MQ", "OO", "YV")),),
     ),
+    # A month is a tenth of all that was ever seen: the next one is trained on as it comes.
+    retraining=Retraining(stale_after=1),
     personal=("tailnum",),
 )

@@ -110,6 +110,13 @@ class Lake:
         found = files.find(handle.metadata, handle.io, snapshot, [partition])
         return found[partition][0].snapshot_id if found else None
 
+    def origin(self, table: str, partition: str) -> dict[str, str]:
+        """What the writer of the partition's live version noted in its snapshot, such as the run;
+        nothing where there is no such partition, or its snapshot was expired."""
+        handle = self._load(table)
+        found = files.live(handle, partition) if handle else []
+        return files.summary(handle, found[0].snapshot_id) if handle and found else {}
+
     def last_change(self, table: str, partitions: Sequence[str]) -> int | None:
         """The snapshot that was the last to write any of these partitions, None if none did.
 

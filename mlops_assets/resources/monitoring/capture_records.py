@@ -43,16 +43,19 @@ class Payload:
 
 @dataclass(frozen=True)
 class Record:
-    """A captured request.
+    """A captured request; ``inference_id``: what the caller called it."""
 
-    ``event_id``: the inference id that the caller gave, else the one that SageMaker made.
-    """
-
-    event_id: str
+    captured_id: str
+    inference_id: str | None
     inference_time: pd.Timestamp
     attributes: Attributes
     input: Payload | None
     output: Payload | None
+
+    @property
+    def event_id(self) -> str:
+        """The event by the caller's word, else a name that SageMaker made up."""
+        return self.inference_id or self.captured_id
 
     @property
     def is_probe(self) -> bool:
@@ -85,9 +88,9 @@ def parse_record(line: bytes) -> Record:
     except orjson.JSONDecodeError as error:
         raise BadRecord(f"the line is not JSON: {error}") from None
     metadata = _object(_object(content, "the line").get("eventMetadata"), "eventMetadata")
-    event_id = metadata.get("inferenceId") or metadata.get("eventId")
-    if not isinstance(event_id, str) or not event_id:
-        raise BadRecord("eventMetadata has neither an inferenceId nor an eventId")
+    captured_id, inference_id = metadata.get("eventId"), metadata.get("inferenceId")
+    if not isinstance(captured_id, str) or not isinstance(inference_id, str | None):
+        raise BadRecord("eventMetadata has no eventId, or an inferenceId that is no text")
     said = metadata.get("inferenceTime")
     time = moment(said) if isinstance(said, str) else None
     if time is None:
@@ -98,7 +101,7 @@ def parse_record(line: bytes) -> Record:
         raise BadRecord("eventMetadata.customAttributes are no texts")
     data = _object(content.get("captureData"), "captureData")
     sides = [_payload(data.get(name), name) for name in ("endpointInput", "endpointOutput")]
-    return Record(event_id, time, parse(texts), *sides)
+    return Record(captured_id, inference_id, time, parse(texts), *sides)
 
 
 def predictions(answer: Payload) -> NDArray[np.float64]:

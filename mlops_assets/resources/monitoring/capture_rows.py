@@ -185,7 +185,7 @@ class RowReader:
         self, found: Any, there: Sequence[str]
     ) -> tuple[dict[str, Sequence[Any]], tuple[str, ...]]:
         """Columns that were sent, and the others as missing."""
-        columns = {name: _listed(found[name]) for name in there}
+        columns: dict[str, Sequence[Any]] = {name: _listed(found[name]) for name in there}
         rows = len(columns[there[0]])
         absent = [name for name in self._features if name not in columns]
         columns |= {name: [None] * rows for name in absent}

@@ -70,7 +70,7 @@ def read_partition(objects: Objects, capturing: Capturing, partition: str) -> St
     they were read."""
     rows = _read_staged(objects, capturing, partition)
     events = rows.loc[rows["kind"] == EVENT]
-    refused = rows.loc[rows["kind"] == BAD]
+    refused = rows.loc[rows["kind"] == BAD].sort_values(["capture_file", "capture_line"])
     return Staged(
         events=typed(events, {**CAPTURE, **capturing.features}),
         refused=typed(refused, REFUSED),

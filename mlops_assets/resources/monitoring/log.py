@@ -31,7 +31,7 @@ class Log(Generic[Entry]):
         """The last entries (all of them without a limit), oldest first, and the last's number."""
         uris = [info.uri for info in self.objects.list(f"{self.uri}/")]
         end = int(uris[-1].rpartition("/")[2].removesuffix(".json")) if uris else 0
-        wanted = uris if limit is None else uris[-limit:]
+        wanted = uris if limit is None else uris[max(0, len(uris) - limit) :]
         store = cast(Hashable, self.objects)
         return [self.kind.model_validate_json(_read(store, uri)) for uri in wanted], end
 

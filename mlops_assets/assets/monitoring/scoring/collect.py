@@ -44,19 +44,20 @@ def collect(
     sagemaker: SageMakerResource,
 ) -> Evidence:
     """Everything that is there now; what is not there is simply not among the pieces."""
-    arn = serving(pipeline, sagemaker)
+    now, arn = time.time(), serving(pipeline, sagemaker)
     pieces = [
         *from_checks.checks(instance, pipeline, _CHECKS),
         *from_checks.rollback_drill(instance, pipeline),
+        *from_checks.dependencies(instance, pipeline),
         *from_records.rollout(pipeline, store),
         *from_records.offline_and_online(pipeline, store),
         *from_records.training_seconds(pipeline, store),
         *from_proofs.proven(store, pipeline.name, arn),
-        *(_of_champion(pipeline, store, sagemaker, arn) if arn else ()),
+        *(_of_champion(pipeline, instance, store, sagemaker, arn, now) if arn else ()),
     ]
     return Evidence(
         pipeline=pipeline.name,
-        now=time.time(),
+        now=now,
         pieces={piece.name: piece for piece in pieces},
         by_hand=from_proofs.spoken_for(store, pipeline.name),
     )
@@ -76,12 +77,18 @@ def reachable(sagemaker: SageMakerResource) -> bool:
 
 
 def _of_champion(
-    pipeline: MLPipeline, store: Store, sagemaker: SageMakerResource, arn: str
+    pipeline: MLPipeline,
+    instance: dg.DagsterInstance,
+    store: Store,
+    sagemaker: SageMakerResource,
+    arn: str,
+    now: float,
 ) -> Iterator[Piece]:
     client = sagemaker.client()
     package = registry.describe(client, arn)
-    now = champion(client, pipeline)
-    if now is not None:
-        yield from from_records.champions_gates(pipeline, store, now)
+    serves = champion(client, pipeline)
+    if serves is not None:
+        yield from from_records.champions_gates(pipeline, store, serves)
+        yield from_checks.champions_age(instance, pipeline, serves.as_of, now)
     yield from from_registry.specification(pipeline, package)
     yield from from_registry.lead_time(pipeline, client, package)

@@ -58,6 +58,6 @@ RULES = (
         "all input feature code is tested",
         ("features/point_in_time", "tests of features"),
         "materialize features (point_in_time recomputes sampled rows), and keep the tests' report: "
-        "mlops scorecard PIPELINE --tests report.xml",
+        "mlops scorecard {pipeline} --tests report.xml",
     ),
 )

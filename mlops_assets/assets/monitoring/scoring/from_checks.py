@@ -1,4 +1,4 @@
-"""Evidence from Dagster's own history: the newest evaluation of each check, and rollback drills.
+"""Evidence from Dagster's own history: checks, rollback drills, sensors that watch.
 
 Here: reading the instance. Not here: records (`from_records`), the registry (`from_registry`).
 """
@@ -6,6 +6,8 @@ Here: reading the instance. Not here: records (`from_records`), the registry (`f
 from collections.abc import Iterable, Iterator
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from mlops_assets.assets.monitoring.scoring.evidence import Piece
@@ -13,6 +15,7 @@ from mlops_assets.assets.station import key
 from mlops_assets.pipeline import MLPipeline
 
 _ENDED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+_LOOKED = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
 _DRILLS_LOOKED_AT = 50
 ROLLBACK_SECONDS = "rollback seconds"
 
@@ -60,5 +63,41 @@ def rollback_drill(instance: dg.DagsterInstance, pipeline: MLPipeline) -> Iterat
                 passed=True,
                 words=f"{observation.description or 'rolled back'}, in {seconds.value} s",
                 link=f"/assets/{pipeline.name}/endpoint?view=events",
+            )
+            return
+
+
+def champions_age(
+    instance: dg.DagsterInstance, pipeline: MLPipeline, as_of: str, now: float
+) -> Piece:
+    """How many partitions with features the champion does not know, against ``stale_after``."""
+    partitions = instance.get_materialized_partitions(key(pipeline, "features"))
+    newer = sum(partition > as_of for partition in partitions)
+    bound = pipeline.retraining.stale_after
+    return Piece(
+        name="champion's age",
+        at=now,
+        passed=newer < bound,
+        words=f"as of {as_of}, {newer} newer partitions are there (stale from {bound} on)",
+        link=f"/assets/{pipeline.name}/registered_model",
+    )
+
+
+def dependencies(instance: dg.DagsterInstance, pipeline: MLPipeline) -> Iterator[Piece]:
+    """The last look of the sensor that tells of changed dependencies, while it is turned on."""
+    name = f"{pipeline.name}_dependencies"
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        if state.instigator_name != name or not state.is_running:
+            continue
+        looked = instance.get_ticks(
+            state.instigator_origin_id, state.selector_id, limit=1, statuses=_LOOKED
+        )
+        for tick in looked:
+            yield Piece(
+                name="dependencies watched",
+                at=tick.timestamp,
+                passed=tick.status != TickStatus.FAILURE,
+                words=(tick.error.message if tick.error else tick.skip_reason) or "looked",
+                link="/automation",
             )
             return

@@ -25,6 +25,11 @@ def keep(store: Store, pipeline: str, proof: ProofRecord) -> str:
     return store.save(pipeline, PROOFS, proof.name.replace(" ", "-"), proof)
 
 
+def proof_of(name: str, *, by: str, passed: bool, words: str, subject: str = "") -> ProofRecord:
+    """What a command has just shown, of a model package (its ARN) or of a commit."""
+    return ProofRecord(name=name, at=_now(), by=by, passed=passed, words=words, subject=subject)
+
+
 def by_hand(line: str, *, by: str, words: str) -> ProofRecord:
     """A person's word for one line, half a point for half a year."""
     return ProofRecord(
@@ -80,11 +85,7 @@ def of_test_report(xml: bytes, *, pipeline: str, by: str) -> list[ProofRecord]:
         if ran:
             said = f"{len(ran) - len(failed)} of {len(ran)} passed"
             said += f"; {failed[0].get('name')} failed" if failed else ""
-            proofs.append(
-                ProofRecord(
-                    name=name, at=_now(), by=by, passed=not failed, words=said, subject=commit()
-                )
-            )
+            proofs.append(proof_of(name, by=by, passed=not failed, words=said, subject=commit()))
     return proofs
 
 

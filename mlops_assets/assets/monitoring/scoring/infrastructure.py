@@ -5,7 +5,7 @@ Here: the table. Not here: how a line is judged (`rule`), where the evidence com
 
 from mlops_assets.assets.monitoring.scoring.rule import Rule
 
-_TESTS = "run the tests and keep their report: mlops scorecard PIPELINE --tests report.xml"
+_TESTS = "run the tests and keep their report: mlops scorecard {pipeline} --tests report.xml"
 
 RULES = (
     Rule(

@@ -12,7 +12,7 @@ RULES = (
         "every model specification is reviewed and checked in",
         ("commit on main", "second person"),
         "train from a commit of the main branch without local changes, and have another person "
-        "approve the package (approval='manual', mlops promote), or sign it",
+        "approve the package (approval='manual', mlops promote) or review the commit (Reviewed-by)",
     ),
     Rule(
         "model-2",
@@ -33,7 +33,7 @@ RULES = (
         "model-4",
         "Model",
         "the impact of model staleness is known",
-        ("staleness curve",),
+        ("staleness/staleness_known",),
         "materialize staleness once models of three partitions are there: age against quality",
     ),
     Rule(
@@ -54,7 +54,7 @@ RULES = (
         "model-7",
         "Model",
         "the model is tested for considerations of inclusion",
-        ("bias/facets",),
+        ("bias/bias",),
         "declare monitors.facets with gates and materialize bias",
     ),
 )

@@ -28,7 +28,7 @@ class Rule:
         id: section and number, such as ``data-1``.
         title: the rubric's own demand.
         needs: names of the pieces, *all* of which must be there, hold, and be of now.
-        earn: what would earn the point, for those who lack it.
+        earn: what would earn the point, for those who lack it; ``{pipeline}`` is its name.
         fresh_for: evidence older than this is stale.
     """
 
@@ -46,17 +46,15 @@ class Rule:
         failing = [piece for piece in found if not piece.passed]
         stale = [piece for piece in found if self._stale(piece, evidence.now)]
         if failing:
-            return self._line("failing", failing, evidence.now, _words(failing))
+            return self._line("failing", failing, evidence, _words(failing))
         if not missing and not stale:
-            return self._line("automatic", found, evidence.now, _words(found))
+            return self._line("automatic", found, evidence, _words(found))
         spoken = evidence.by_hand.get(self.id)
         if spoken is not None and evidence.now - spoken.at <= BY_HAND_FOR.total_seconds():
-            return self._line("by hand", [spoken], evidence.now, spoken.words)
+            return self._line("by hand", [spoken], evidence, spoken.words)
         if missing:
-            return self._line(
-                "missing", found, evidence.now, f"not there yet: {', '.join(missing)}"
-            )
-        return self._line("stale", stale, evidence.now, self._why_stale(stale))
+            return self._line("missing", found, evidence, f"not there yet: {', '.join(missing)}")
+        return self._line("stale", stale, evidence, self._why_stale(stale))
 
     def _stale(self, piece: Piece, now: float) -> bool:
         return not piece.current or now - piece.at > self.fresh_for.total_seconds()
@@ -69,7 +67,9 @@ class Rule:
             for piece in stale
         )
 
-    def _line(self, state: LineState, pieces: Sequence[Piece], now: float, words: str) -> ScoreLine:
+    def _line(
+        self, state: LineState, pieces: Sequence[Piece], evidence: Evidence, words: str
+    ) -> ScoreLine:
         return ScoreLine(
             id=self.id,
             section=self.section,
@@ -78,9 +78,9 @@ class Rule:
             points=POINTS.get(state, 0.0),
             evidence=", ".join(piece.name for piece in pieces),
             link=next((piece.link for piece in pieces if piece.link), None),
-            age_s=max((max(now - piece.at, 0.0) for piece in pieces), default=None),
+            age_s=max((max(evidence.now - piece.at, 0.0) for piece in pieces), default=None),
             words=words,
-            earn=self.earn,
+            earn=self.earn.replace("{pipeline}", evidence.pipeline),
         )
 
 

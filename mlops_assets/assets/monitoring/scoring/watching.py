@@ -21,7 +21,7 @@ RULES = (
         "monitoring-2",
         "Monitoring",
         "data invariants hold in training and serving inputs",
-        ("clean/quarantine_share", "captures/captures"),
+        ("clean/quarantine_share", "captures/decoded"),
         "serve with endpoint.capture_share > 0 and materialize captures: requests are held to the "
         "features' schema as rows are",
     ),
@@ -37,8 +37,8 @@ RULES = (
         "monitoring-4",
         "Monitoring",
         "models are not too stale",
-        ("staleness/fresh",),
-        "materialize staleness; where it says stale, retrain",
+        ("champion's age",),
+        "retrain: the champion may lack retraining.stale_after partitions at most",
     ),
     Rule(
         "monitoring-5",
@@ -60,7 +60,7 @@ RULES = (
         "monitoring-7",
         "Monitoring",
         "no regression in prediction quality on served data",
-        ("performance/quality",),
+        ("performance/performance",),
         "serve with endpoint.capture_share > 0 until labels arrive, and materialize performance",
     ),
 )

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 METRIC = "metric."
 # Kept beside the lineage, and no part of what identifies a package.
 DIGEST, TRAINED_BY, SIGNATURE = "mlops:digest", "mlops:trained-by", "mlops:signature"
-OWN = (DIGEST, TRAINED_BY, SIGNATURE)
+REASON = "mlops:reason"
+OWN = (DIGEST, TRAINED_BY, SIGNATURE, REASON)
 _MAX_ENTRIES, _MAX_VALUE = 50, 256
 _PLAIN = re.compile(r"[A-Za-z0-9 _.:/+@-]")
 _ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")

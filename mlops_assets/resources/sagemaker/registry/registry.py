@@ -53,6 +53,7 @@ class ModelPackage:
         state: its place in the promotion; ``note`` says why it has it.
         modified: when anything of it changed last; of an approved one that nobody has touched
             since, when it was approved.
+        reason: why it was trained.
     """
 
     arn: str
@@ -70,6 +71,7 @@ class ModelPackage:
     decision: str = ""
     trained_by: str = ""
     signature: str = ""
+    reason: str = ""
 
 
 def register(
@@ -85,6 +87,7 @@ def register(
     placement: Placement | None = None,
     image_uri: str | None = None,
     trained_by: str = "",
+    reason: str = "",
     signer: Signing | None = None,
 ) -> ModelPackage:
     """The version of ``group`` with this artifact, image and lineage, created when it is missing.
@@ -96,6 +99,7 @@ def register(
         status: of a new version; one that exists keeps its own, so that registering again never
             undoes a person's decision.
         trained_by: who, so that somebody else can approve; no part of a version's identity.
+        reason: why it was trained, for people; no part of a version's identity either.
         signer: signs a new version, and one that has no signature yet.
 
     Raises:
@@ -130,6 +134,8 @@ def register(
         return _signed(client, describe(client, arn), signature)
     if trained_by:
         properties[metadata.TRAINED_BY] = metadata.escape(trained_by)
+    if reason:
+        properties[metadata.REASON] = metadata.escape(metadata.fitting(reason))
     if made := signature(trained_by):
         properties[metadata.SIGNATURE] = metadata.escape(made)
     request: dict[str, Any] = {
@@ -202,6 +208,7 @@ def describe(client: Any, arn: str) -> ModelPackage:
         decision=found.get("ApprovalDescription", ""),
         trained_by=stored.get(metadata.TRAINED_BY, ""),
         signature=stored.get(metadata.SIGNATURE, ""),
+        reason=stored.get(metadata.REASON, ""),
     )
 
 

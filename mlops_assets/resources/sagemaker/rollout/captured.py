@@ -34,8 +34,8 @@ def answers(
         for line in objects.read(info.uri).splitlines():
             with suppress(BadRecord):
                 record = parse_record(line)
-                if record.output is not None:
-                    found[record.event_id] = predictions(record.output)
+                if record.inference_id and record.output is not None:
+                    found[record.inference_id] = predictions(record.output)
     return found
 
 

@@ -14,10 +14,11 @@ SINCE = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 def record(inference_id: str | None, output: str, encoding: str = "JSON") -> str:
-    metadata: dict[str, Any] = {"eventId": "e"} | (
+    metadata: dict[str, Any] = {"eventId": "e", "inferenceTime": "2026-01-01T00:00:00Z"} | (
         {"inferenceId": inference_id} if inference_id else {}
     )
-    captured = {"endpointOutput": {"data": output, "encoding": encoding, "mode": "OUTPUT"}}
+    side = {"data": output, "encoding": encoding, "mode": "OUTPUT"}
+    captured = {"endpointOutput": {**side, "observedContentType": "application/json"}}
     return json.dumps({"captureData": captured, "eventMetadata": metadata, "eventVersion": "0"})
 
 

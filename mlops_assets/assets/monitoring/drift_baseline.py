@@ -1,0 +1,187 @@
+"""What a partition is compared with: the champion's training data, else what came before.
+
+Here: who the champion is and what it was trained on, without starting anything; which partitions
+make the baseline. Not here: comparing (`drift_judging`).
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict
+
+from mlops_assets.assets.artifacts import fetch
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import RecordNotFound, Store
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+
+if TYPE_CHECKING:
+    from dagster._core.log_manager import DagsterLogManager
+
+    from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
+
+CHAMPION = "drift_champion"
+_LAST = "last"
+# Older partitions than these tell little of today, and every one is read.
+_EARLIER = 90
+
+
+class KnownChampion(BaseModel):
+    """The champion as it was last seen, kept as station ``drift_champion``, partition ``last``.
+
+    ``first`` to ``last``: the partitions that it was trained on. ``importance``: {feature: weight}
+    of its artifact; empty where its training script tells none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    package_arn: str
+    artifact_digest: str
+    features_snapshot: str
+    first: str
+    last: str
+    importance: dict[str, float]
+
+
+class Baseline(BaseModel):
+    """Which partitions a window is compared with, and why these."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["champion", "earlier", "none"]
+    words: str
+    partitions: tuple[str, ...] = ()
+    package_arn: str | None = None
+    importance: dict[str, float] = {}
+
+
+def known_champion(
+    pipeline: MLPipeline, store: Store, sagemaker: SageMakerResource, log: "DagsterLogManager"
+) -> KnownChampion | None:
+    """The champion serving now; the last one seen, where nobody can be asked.
+
+    A local SageMaker API that is not running is left so: new data must not start servers. An API
+    that does not answer is no reason to let new data wait either, so its errors only warn.
+    """
+    if not _answers(sagemaker):
+        return _last_known(pipeline, store)
+    # Imported here: boto3 takes its time, and is not needed where nobody is asked.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+    from mlops_assets.resources.sagemaker.registry import registry
+
+    try:
+        client = sagemaker.client()
+        arn = serving_package(client, pipeline.slug)
+        if arn is None:
+            return None
+        known = _last_known(pipeline, store)
+        if known is not None and known.package_arn == arn:
+            return known
+        package = registry.describe(client, arn)
+    except (BotoCoreError, ClientError) as error:
+        log.warning(f"The champion cannot be asked for, the last one known counts: {error}")
+        return _last_known(pipeline, store)
+    found = _described(store, package)
+    store.save(pipeline.name, CHAMPION, _LAST, found)
+    return found
+
+
+def _answers(sagemaker: SageMakerResource) -> bool:
+    if sagemaker.local_home is None:
+        return True
+    from mlops_assets.sagemaker_local import lifecycle
+
+    return lifecycle.running(Path(sagemaker.local_home)) is not None
+
+
+def _last_known(pipeline: MLPipeline, store: Store) -> KnownChampion | None:
+    try:
+        return store.load(KnownChampion, pipeline.name, CHAMPION, _LAST)
+    except RecordNotFound:
+        return None
+
+
+def _described(store: Store, package: "ModelPackage") -> KnownChampion:
+    first, _, last = package.lineage["trained_on"].partition(" to ")
+    with fetch(store, package.model_data_url) as directory:
+        told = directory / "importance.json"
+        importance = json.loads(told.read_bytes()) if told.is_file() else {}
+    return KnownChampion(
+        package_arn=package.arn,
+        artifact_digest=package.lineage["artifact_digest"],
+        features_snapshot=package.lineage["features_snapshot"],
+        first=first,
+        last=last or first,
+        importance={str(name): float(weight) for name, weight in importance.items()},
+    )
+
+
+def baseline(
+    pipeline: MLPipeline,
+    champion: KnownChampion | None,
+    partition: str,
+    profiled: Sequence[str],
+    *,
+    snapshot: int | None,
+) -> Baseline:
+    """The baseline of one partition, of those with a profile.
+
+    The champion's training partitions without this one, which must not hide in its own baseline. A
+    static partition is its own only as long as it is what the champion was trained on.
+
+    Args:
+        snapshot: of ``features``, that the partition's rows are in.
+    """
+    if champion is not None:
+        told = {"package_arn": champion.package_arn, "importance": champion.importance}
+        trained = [p for p in profiled if champion.first <= p <= champion.last]
+        others = tuple(p for p in trained if p != partition)
+        if others:
+            words = f"the champion's training data, {_span(others)}"
+            return Baseline(kind="champion", words=words, partitions=others, **told)
+        if partition in trained and str(snapshot) == champion.features_snapshot:
+            words = f"the champion's training data, {partition}, the very same rows"
+            return Baseline(kind="champion", words=words, partitions=(partition,), **told)
+    earlier = tuple(p for p in profiled if p < partition)[-_EARLIER:]
+    if pipeline.partitions.kind != "static" and earlier:
+        words = f"earlier partitions, {_span(earlier)}"
+        return Baseline(
+            kind="earlier",
+            words=words,
+            partitions=earlier,
+            package_arn=champion.package_arn if champion else None,
+            importance=champion.importance if champion else {},
+        )
+    return Baseline(kind="none", words="unknown: no baseline, nothing is profiled to compare with")
+
+
+def season(partition: str, profiled: Sequence[str]) -> tuple[str, ...]:
+    """The partitions of the same calendar month a year earlier; none for a static partition.
+
+    >>> season("2014-03-10", ["2013-02-24", "2013-03-03", "2013-03-10", "2014-03-03"])
+    ('2013-03-03', '2013-03-10')
+    """
+    year, month = partition[:4], partition[4:7]
+    if not year.isdigit():
+        return ()
+    return tuple(p for p in profiled if p[:7] == f"{int(year) - 1}{month}")
+
+
+def _span(partitions: Sequence[str]) -> str:
+    if len(partitions) == 1:
+        return partitions[0]
+    return f"{partitions[0]} to {partitions[-1]} ({len(partitions)} partitions)"
+
+
+def require_profile(pipeline: MLPipeline, partition: str, profiled: Sequence[str]) -> None:
+    """Raises dagster.Failure, naming the remedy, for a partition that has no profile."""
+    if partition not in profiled:
+        raise dg.Failure(
+            f"{pipeline.name}/profile[{partition}] is not in the lake. Materialize it first: "
+            f"--select 'key:\"{pipeline.name}/profile\"' --partition {partition}",
+            allow_retries=False,
+        )

@@ -1,0 +1,200 @@
+"""Profiles in the lake: their rows, their grids, and how a window is read without its data.
+
+Here: what stations and sensors share of them. Not here: the stations (`profile`,
+`served_profile`), counting and comparing (`ml.profiles`, `ml.drift`).
+
+The grids of a pipeline are objects of their own, written once each (``grids/<pipeline>/0000.json``
+and on): the first partition with a value of a column fixes the column's grid, whoever comes first.
+A later one adds only columns that there were none of, unless grids are renewed on purpose.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mlops_assets.ml.profiles import codec
+from mlops_assets.ml.profiles.categorical import CategoricalProfile
+from mlops_assets.ml.profiles.columns import is_number
+from mlops_assets.ml.profiles.grid import Grid, from_record
+from mlops_assets.ml.profiles.numeric import NumericProfile
+from mlops_assets.ml.profiles.profile import AnyGrid, Profile, fit_grids, merge, profile, regrid
+from mlops_assets.ml.profiles.statistics import statistics
+from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import Store
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.lake.core import Lake
+
+TYPES = {
+    "partition": "str",
+    "column": "str",
+    "kind": "str",
+    "rows": "int64",
+    "missing": "int64",
+    "nan": "int64",
+    "inf": "int64",
+    "distinct": "Int64",
+    "mean": "float64",
+    "std": "float64",
+    "minimum": "float64",
+    "p01": "float64",
+    "p50": "float64",
+    "p99": "float64",
+    "maximum": "float64",
+    "beyond": "int64",
+    "grid": "str",
+    "fingerprint": "str",
+    "payload": "object",
+}
+"""Columns of the lake's table of profiles, one row a column of the data; ``payload`` is the profile
+(`ml.profiles.codec`), everything before it is there to be read by people and SQL."""
+
+
+def make(
+    pipeline: MLPipeline, store: Store, frame: pd.DataFrame, *, renew: bool = False
+) -> Profile:
+    """The profile of a frame on the pipeline's grids; new columns get theirs from this frame."""
+    grids = pipeline_grids(pipeline, store, frame, renew=renew)
+    return profile(frame, grids, hide=pipeline.personal)
+
+
+def read_profile(
+    pipeline: MLPipeline, lake: "Lake", partitions: Sequence[str], table: str = "profile"
+) -> Profile:
+    """The profile of a window, merged from its partitions'; the data itself is not read.
+
+    Where grids were renewed within the window, older profiles are laid over the newest grids.
+
+    Args:
+        table: ``profile`` (of features) or ``served_profile`` (of captured requests).
+
+    Raises:
+        PartitionNotFound: a partition has none.
+        ValueError: no partition is named.
+    """
+    by_partition = read_profiles(pipeline, lake, partitions, table)
+    newest: dict[str, AnyGrid] = {}
+    for partition in sorted(by_partition):
+        newest |= by_partition[partition].grids
+    return merge(regrid(found, newest) for found in by_partition.values())
+
+
+def read_profiles(
+    pipeline: MLPipeline, lake: "Lake", partitions: Sequence[str], table: str = "profile"
+) -> dict[str, Profile]:
+    """{partition: its profile}, read at once. Raises as `read_profile`."""
+    rows = lake.read(
+        pipeline.table(table), list(dict.fromkeys(partitions)), columns=["partition", "payload"]
+    )
+    found = {p: group["payload"] for p, group in rows.groupby("partition", sort=False)}
+    return {p: _together([codec.loads(b) for b in found.get(p, ())]) for p in partitions}
+
+
+def _together(columns: list[Profile]) -> Profile:
+    """A partition's profile, of its columns' rows in the table."""
+    if not columns:
+        return profile(pd.DataFrame(), {})
+    return Profile(
+        rows=columns[0].rows,
+        fingerprint=columns[0].fingerprint,
+        numeric={n: c for column in columns for n, c in column.numeric.items()},
+        categorical={n: c for column in columns for n, c in column.categorical.items()},
+    )
+
+
+def as_table(pipeline: MLPipeline, partition: str, found: Profile) -> pd.DataFrame:
+    """A profile as rows of the lake, one a column of the data."""
+    rows = [
+        {
+            "partition": partition,
+            "column": name,
+            **_figures(found, name, name in pipeline.personal),
+            "fingerprint": found.fingerprint,
+            "payload": codec.dumps(found.select([name])),
+        }
+        for name in found.columns
+    ]
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+
+
+def _figures(found: Profile, name: str, hidden: bool) -> dict[str, Any]:
+    column = found.columns[name]
+    common = {"kind": column.kind, "rows": column.rows, "missing": column.missing}
+    if isinstance(column, CategoricalProfile):
+        distinct = column.distinct
+        return {**common, "nan": 0, "inf": 0, "beyond": 0, "distinct": distinct,
+                "grid": column.version}  # fmt: skip
+    if not isinstance(column, NumericProfile):
+        return {**common, "nan": 0, "inf": 0, "beyond": 0, "grid": ""}
+    figures = {
+        **common,
+        "nan": column.nan,
+        "inf": column.inf,
+        "beyond": column.beyond,
+        "distinct": column.distinct,
+        "mean": column.mean,
+        "std": column.std,
+        "grid": column.grid.version,
+    }
+    if not hidden:
+        figures |= dict(zip(("p01", "p50", "p99"), column.quantile([0.01, 0.5, 0.99]), strict=True))
+        figures |= {"minimum": column.minimum, "maximum": column.maximum}
+    return figures
+
+
+def statistics_uri(pipeline: MLPipeline, store: Store, station: str, partition: str) -> str:
+    """Where a partition's statistics.json is."""
+    return store.uri("monitoring", pipeline.name, station, partition, "statistics.json")
+
+
+def write_statistics(
+    pipeline: MLPipeline, store: Store, station: str, partition: str, found: Profile
+) -> str:
+    """Write a partition's statistics.json; returns its URI."""
+    uri = statistics_uri(pipeline, store, station, partition)
+    content = statistics(found, hide=pipeline.personal)
+    store.open().write(uri, json.dumps(content, indent=1, allow_nan=False).encode())
+    return uri
+
+
+def pipeline_grids(
+    pipeline: MLPipeline, store: Store, frame: pd.DataFrame, *, renew: bool = False
+) -> dict[str, AnyGrid]:
+    """The pipeline's grids, with one for each column of the frame that has a value.
+
+    Args:
+        renew: make new ones from this frame. Profiles on the old ones stay readable and are laid
+            over the new ones when a window holds both.
+    """
+    made: dict[str, AnyGrid] | None = None
+    while True:
+        known, count = _known_grids(pipeline, store)
+        lacking = [
+            name
+            for name, dtype in frame.dtypes.items()
+            if renew or name not in known or is_number(dtype) != isinstance(known[name], Grid)
+        ]
+        if not lacking:
+            return known
+        if made is None:
+            made = fit_grids(frame[lacking], hide=pipeline.personal)
+        added = {name: grid.record() for name, grid in made.items() if name in lacking}
+        if not added:
+            return known
+        uri = store.uri("grids", pipeline.name, f"{count:04d}.json")
+        if store.open().write_if_absent(uri, json.dumps(added, indent=1).encode()):
+            return {**known, **made}
+        # Somebody was faster: theirs hold, and only what they lack is ours to add.
+        renew = False
+
+
+def _known_grids(pipeline: MLPipeline, store: Store) -> tuple[dict[str, AnyGrid], int]:
+    objects = store.open()
+    files = sorted(info.uri for info in objects.list(store.uri("grids", pipeline.name)))
+    known: dict[str, AnyGrid] = {}
+    for uri in files:
+        records = json.loads(objects.read(uri))
+        known |= {name: from_record(record) for name, record in records.items()}
+    return known, len(files)

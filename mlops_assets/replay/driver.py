@@ -1,0 +1,234 @@
+"""A replay from its first month to its last: ask, let labels come, let the loop come to rest.
+
+Here: the order of things and what is kept of each month. Not here: any of the parts (`traffic`,
+`waiting`, `quality`), nor printing (`cli.replay`). Whatever interrupts it, it goes on where it was:
+a month that was played is kept, and one that was asked is not asked again.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from mlops_assets.assets.monitoring.records import Decision, PerformanceRecord
+from mlops_assets.replay import daemon, failures, records, traffic, waiting
+from mlops_assets.replay import rows as rows_module
+from mlops_assets.replay.plan import ReplayError, folder, partitions
+from mlops_assets.replay.quality import Answers
+from mlops_assets.replay.records import Model, MonthRecord, Said
+from mlops_assets.replay.rows import Month
+from mlops_assets.replay.world import World
+from mlops_assets.resources.monitoring import decisions
+from mlops_assets.resources.records import RecordNotFound
+from mlops_assets.sagemaker_local import lifecycle
+
+_CAPTURED_S = 120.0
+_DAWN = pd.Timestamp("1970-01-01", tz="UTC")
+
+
+@dataclass
+class Replay:
+    """One replay; ``say`` hears what goes on, ``rest_s``: how long the loop may take to rest."""
+
+    world: World
+    say: Callable[[str], None]
+    rest_s: float = 900.0
+    _counted: dict[str, int] = field(default_factory=dict)
+
+    def play(self) -> Iterator[MonthRecord]:
+        """Every month's record, as it is played or was kept.
+
+        Raises:
+            ReplayError: something does not come to rest, ended or does not answer.
+        """
+        world, home = self.world, self.world.settings.home
+        _, months = partitions(world.pipeline, world.plan.first, world.plan.last)
+        if all(records.load(home, month) for month in months):
+            yield from (found for month in months if (found := records.load(home, month)))
+            return
+        with world.instance as instance:
+            try:
+                world.sagemaker.client()  # up, with what it hosted: sensors start nothing
+                with daemon.running(home) as process:
+                    self._start(process)
+                    kept = frozen = self._model("first")
+                    for month in months:
+                        found = records.load(home, month)
+                        if found is None:
+                            found = self._month(process, month, frozen, kept)
+                            found.save(home)
+                        kept = found.loop
+                        yield found
+            finally:
+                del instance
+                lifecycle.stop(world.settings.sagemaker_home)
+
+    def _start(self, process: subprocess.Popen[bytes]) -> None:
+        """History up to the first month, and the model that it makes."""
+        world = self.world
+        if _kept_model(self._model_path("first")):
+            return
+        since = time.time()
+        self._advance(world.plan.start)
+        self.say(f"history up to {world.plan.start} comes in")
+        self._rest(process, since)
+        self.say("the first model is trained and deployed")
+        first = world.serving() or world.train_first()
+        self._rest(process, time.time())
+        self._keep_model("first", first)
+
+    def _month(
+        self, process: subprocess.Popen[bytes], partition: str, frozen: Model, kept: Model
+    ) -> MonthRecord:
+        world, began = self.world, time.monotonic()
+        seen = frozenset(run.run_id for run in world.instance.get_runs())
+        decided = len(self._decisions())
+        month = _rows(world, partition)
+        asked = month.sample(world.plan.rows)
+        if _kept_model(self._model_path(partition)) is None:
+            self._ask(asked, partition)
+        loop = self._model(partition)
+        since = time.time()
+        sent = self._labels(partition)
+        self._advance(partition)
+        self._rest(process, since)
+        after = world.serving() or loop
+        answers = Answers(world.pipeline, world.store, world.sagemaker.client(), month)
+        noise = None
+        if loop.arn != kept.arn:
+            found = answers.difference(loop.arn, kept.arn)
+            noise = (found.value, found.low, found.high)
+        return MonthRecord(
+            partition=partition,
+            asked=len(asked.ids),
+            labels_sent=sent,
+            labelled=answers.labelled,
+            frozen=frozen,
+            kept=kept,
+            loop=loop,
+            after=after,
+            metrics={
+                name: answers.metrics(model.arn)
+                for name, model in (("frozen", frozen), ("kept", kept), ("loop", loop))
+            },
+            noise=noise,
+            served=self._served(partition),
+            decided=self._said(partition, decided, loop, after),
+            failed=tuple(
+                f"{each.job} {each.partition}: {each.words} (run {each.run_id[:8]})"
+                for each in failures.since(world.instance, seen)
+            ),
+            seconds=round(time.monotonic() - began, 1),
+        )
+
+    def _ask(self, asked: Month, partition: str) -> None:
+        world = self.world
+        loop = world.serving()
+        if loop is None:
+            raise ReplayError(f"nothing serves at endpoint {world.pipeline.slug}")
+        self.say(f"{len(asked.ids):,} requests of {partition} to version {loop.version}")
+        store, prefix = world.store.open(), world.store.uri("captures", world.pipeline.name)
+        before = traffic.captured_lines(store, prefix, self._counted)
+        traffic.ask(world.sagemaker.runtime(), world.pipeline, asked)
+        traffic.until_captured(
+            lambda: traffic.captured_lines(store, prefix, self._counted),
+            before + len(asked.ids),
+            timeout_s=_CAPTURED_S,
+        )
+        self._keep_model(partition, loop)
+
+    def _labels(self, partition: str) -> int:
+        """Upload what became known since the last time, of this partition and the one before."""
+        world = self.world
+        _, months = partitions(world.pipeline, world.plan.first, world.plan.last)
+        place = months.index(partition)
+        until, sent = self._due(partition), 0
+        for each, since in ((partition, _DAWN), *([(months[place - 1], None)] if place else [])):
+            asked = _rows(world, each).sample(world.plan.rows)
+            sent += traffic.upload_labels(
+                world.store, world.pipeline, asked, since or self._due(each), until
+            )
+        return sent
+
+    def _due(self, partition: str) -> pd.Timestamp:
+        """When a partition and its labels are there: late by as much as is declared."""
+        window = self.world.pipeline.partitions.window(partition)
+        if window is None:
+            raise ReplayError(f"{partition} is no window of time")
+        return window[1] + self.world.pipeline.monitors.performance.labels_within
+
+    def _advance(self, partition: str) -> None:
+        now, due = self.world.clock.now(), self._due(partition)
+        if now is None or now < due:
+            self.world.clock.advance(due)
+
+    def _rest(self, process: subprocess.Popen[bytes], since: float) -> None:
+        home = self.world.settings.home
+        waiting.until_rest(
+            self.world.instance,
+            self.world.sensors,
+            since,
+            timeout_s=self.rest_s,
+            alive=lambda: daemon.check(process, home),
+            tell=self.say,
+        )
+
+    def _decisions(self) -> list[Decision]:
+        return decisions.history(self.world.store, self.world.pipeline.name, Decision)
+
+    def _said(self, partition: str, before: int, loop: Model, after: Model) -> tuple[Said, ...]:
+        """What was decided since, and how the model as of the partition was judged."""
+        said = [
+            Said(what=f"{each.action} ({each.trigger})", words=each.words)
+            for each in self._decisions()[before:]
+        ]
+        verdict = self.world.verdict(partition)
+        said += [
+            Said(what=f"{gate.name}: {'yes' if gate.passed else 'no'}", words=gate.description)
+            for gate in (verdict.gates if verdict else ())
+            if gate.name == "beats_champion" or not gate.passed
+        ]
+        if after.arn != loop.arn:
+            words = f"version {after.version}, as of {after.as_of}, serves from now on"
+            said.append(Said(what="promoted", words=words))
+        elif verdict is not None:
+            said.append(Said(what="champion kept", words=f"version {loop.version} goes on serving"))
+        return tuple(said)
+
+    def _served(self, partition: str) -> dict[str, float]:
+        """The quality of the answers as they were captured."""
+        name = self.world.pipeline.name
+        try:
+            found = self.world.store.load(PerformanceRecord, name, "performance", partition)
+        except RecordNotFound:
+            return {}
+        return {metric: interval.value for metric, interval in found.metrics.items()}
+
+    def _model_path(self, name: str) -> Path:
+        return folder(self.world.settings.home) / "served" / f"{name}.json"
+
+    def _keep_model(self, name: str, model: Model) -> None:
+        path = self._model_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(model.model_dump_json() + "\n")
+
+    def _model(self, name: str) -> Model:
+        found = _kept_model(self._model_path(name))
+        if found is None:
+            raise ReplayError(f"{self._model_path(name)} is missing: start the replay anew")
+        return found
+
+
+def _kept_model(path: Path) -> Model | None:
+    return Model.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+@lru_cache(maxsize=2)
+def _rows(world: World, partition: str) -> Month:
+    return rows_module.month(world.pipeline, partition)

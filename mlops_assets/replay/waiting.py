@@ -1,0 +1,116 @@
+"""Waiting until the loop has come to rest, instead of sleeping and hoping.
+
+At rest: no run is queued or under way, and every sensor has looked, without an error and without
+asking for a run, since the last run ended and since the world last changed. Here: telling that,
+and telling what hangs. Not here: what the runs did (`failures`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+from mlops_assets.replay.plan import ReplayError
+
+_POLL_S = 0.5
+_LOOKED = (TickStatus.SKIPPED, TickStatus.SUCCESS)
+
+
+@dataclass(frozen=True)
+class Unrest:
+    """What is not at rest, in words; empty when all is."""
+
+    runs: tuple[str, ...]
+    sensors: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.sensors)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.runs:
+            parts.append(f"runs: {', '.join(self.runs)}")
+        if self.sensors:
+            parts.append(f"sensors that have not looked since: {', '.join(self.sensors)}")
+        return "; ".join([*parts, *self.errors])
+
+
+def until_rest(
+    instance: dg.DagsterInstance,
+    sensors: Collection[str],
+    since: float,
+    *,
+    timeout_s: float,
+    alive: Callable[[], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Return when everything that followed from a change of the world is done.
+
+    Args:
+        sensors: names of those that are on.
+        since: when the world last changed, in seconds since the epoch.
+        alive: raises when nothing is left to wait for.
+        tell: hears what is under way, each time that this changes.
+
+    Raises:
+        ReplayError: something is not at rest in time; says what.
+    """
+    deadline = time.monotonic() + timeout_s
+    told = ""
+    while unrest := look(instance, sensors, since):
+        alive()
+        if unrest.runs and (now := ", ".join(unrest.runs)) != told:
+            tell(now)
+            told = now
+        if time.monotonic() > deadline:
+            raise ReplayError(f"not at rest after {timeout_s:.0f} s: {unrest}")
+        time.sleep(_POLL_S)
+
+
+def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> Unrest:
+    """What is under way now."""
+    unfinished = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+    last = instance.get_run_records(limit=20)
+    ended = max((record.end_time or 0.0 for record in last), default=0.0)
+    mark = max(since, ended)
+    ticks = _ticks(instance)
+    found = {name: ticks.get(name) for name in sensors}
+    return Unrest(
+        runs=tuple(_words(record.dagster_run) for record in unfinished),
+        sensors=tuple(sorted(name for name, tick in found.items() if not _rested(tick, mark))),
+        errors=tuple(
+            f"{name}: {tick.error.message.strip()}"
+            for name, tick in found.items()
+            if tick is not None and tick.error is not None
+        ),
+    )
+
+
+def _ticks(instance: dg.DagsterInstance) -> dict[str, InstigatorTick]:
+    """The newest tick of each sensor that the daemon knows."""
+    found = {}
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        newest = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        if newest:
+            found[state.instigator_name] = newest[0]
+    return found
+
+
+def _rested(tick: InstigatorTick | None, mark: float) -> bool:
+    return (
+        tick is not None and tick.timestamp > mark and tick.status in _LOOKED and not tick.run_ids
+    )
+
+
+def _words(run: dg.DagsterRun) -> str:
+    reason = run.tags.get("reason", "")
+    partition = run.tags.get("dagster/partition", "")
+    name = run.tags.get("dagster/sensor_name") or run.job_name
+    return " ".join(filter(None, [name, partition, f"({reason})" if reason else ""]))

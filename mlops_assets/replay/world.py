@@ -1,0 +1,117 @@
+"""What a replay works with: its home's settings, resources, Dagster instance and definitions.
+
+Here: opening them, and who serves. Not here: what is done with them (`driver`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import dagster as dg
+
+from mlops_assets.assets.records import EvaluationRecord
+from mlops_assets.definitions import build_resources
+from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
+from mlops_assets.replay import daemon
+from mlops_assets.replay.clock import Clock
+from mlops_assets.replay.location import build, replayed
+from mlops_assets.replay.plan import Plan, ReplayError, clock, find
+from mlops_assets.replay.records import Model
+from mlops_assets.resources.records import RecordNotFound, Store
+from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
+from mlops_assets.resources.sagemaker.registry import registry
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class World:
+    """A replay's own world, in ``settings.home``."""
+
+    settings: Settings
+    plan: Plan
+
+    @cached_property
+    def pipeline(self) -> MLPipeline:
+        """As it was declared: the callers' side, which knows all rows."""
+        return find(self.plan.pipeline, self.plan.variant, self.settings.pipelines)
+
+    @cached_property
+    def replayed(self) -> MLPipeline:
+        """As the platform sees it."""
+        return replayed(self.settings)
+
+    @cached_property
+    def clock(self) -> Clock:
+        return clock(self.settings.home)
+
+    @cached_property
+    def resources(self) -> dict[str, Any]:
+        return build_resources(self.settings)
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        return build(self.settings)
+
+    @cached_property
+    def sensors(self) -> tuple[str, ...]:
+        return tuple(sensor.name for sensor in self.definitions.sensors or ())
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """Opened before the daemon is started: two processes must not both make its tables."""
+        return dg.DagsterInstance.from_config(str(daemon.prepare(self.settings.home)))
+
+    @property
+    def store(self) -> Store:
+        return cast(Store, self.resources["store"])
+
+    @property
+    def sagemaker(self) -> SageMakerResource:
+        return cast(SageMakerResource, self.resources["sagemaker"])
+
+    def serving(self) -> Model | None:
+        """The model behind the endpoint."""
+        client = self.sagemaker.client()
+        arn = serving_package(client, self.pipeline.slug)
+        if arn is None:
+            return None
+        package = registry.describe(client, arn)
+        return Model(arn=arn, version=package.version, as_of=package.lineage["as_of"])
+
+    def verdict(self, partition: str) -> EvaluationRecord | None:
+        """How the model as of a partition was judged; None where there is none."""
+        try:
+            return self.store.load(EvaluationRecord, self.pipeline.name, "evaluation", partition)
+        except RecordNotFound:
+            return None
+
+    def train_first(self) -> Model:
+        """The first model, as a person would have it made: sensors only follow one.
+
+        Raises:
+            ReplayError: it does not serve; says why.
+        """
+        name, start = self.pipeline.name, self.plan.start
+        result = dg.materialize(
+            list(self.definitions.assets or ()),
+            selection=[dg.AssetKey([name, station]) for station in MODEL_STATIONS],
+            resources=self.resources,
+            partition_key=start,
+            instance=self.instance,
+            tags={"reason": "first model of the replay", "pipeline": name},
+            raise_on_error=False,
+        )
+        serving = self.serving()
+        if serving is None:
+            raise ReplayError(f"the first model, as of {start}, does not serve: {_why(result)}")
+        return serving
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    checks = [c for c in result.get_asset_check_evaluations() if not c.passed]
+    words: Sequence[str] = [f"{check.check_name}: {check.description}" for check in checks]
+    return "; ".join(words) or f"run {result.run_id} failed"

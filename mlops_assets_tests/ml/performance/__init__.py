@@ -1,0 +1,1 @@
+"""Tests of served quality: intervals, calibration, estimate, band, verdict and staleness."""
