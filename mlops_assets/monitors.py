@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlops_assets.declaration import Gate, require
+from mlops_assets.ml.bias.metrics import NAMES as BIAS_METRICS
 from mlops_assets.ml.drift.policy import Drift, Thresholds
 
 __all__ = [
@@ -92,6 +93,12 @@ class Facet:
             "Write Facet(column='carrier', disadvantaged=('F9',)) or Facet(column='age', above=60)",
         )
         for metric, (low, high) in self.gates.items():
+            require(
+                metric in BIAS_METRICS,
+                f"monitors.facets[{self.column!r}].gates",
+                f"{metric!r} is none of Clarify's metrics",
+                f"Choose from {', '.join(BIAS_METRICS)}",
+            )
             require(
                 low <= high,
                 f"monitors.facets[{self.column!r}].gates[{metric!r}]",

@@ -66,9 +66,7 @@ Fault = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 
 
 def _shift(column: str, sigmas: float) -> Fault:
-    return lambda rows, rng: rows.assign(
-        **{column: rows[column] + sigmas * rows[column].std()}
-    )
+    return lambda rows, rng: rows.assign(**{column: rows[column] + sigmas * rows[column].std()})
 
 
 def _put(column: str, share: float, value: object) -> Fault:

@@ -31,26 +31,29 @@ _RULES = {
 }
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, longest: int) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")[:60]
+    return text.replace("|", "\\|").replace("\n", " ")[:longest]
 
 
-def _markdown(frame: pd.DataFrame) -> str:
+def _markdown(frame: pd.DataFrame, longest: int = 60) -> str:
     lines = [
         "|" + "|".join(map(str, frame.columns)) + "|",
         "|" + "-|" * len(frame.columns),
-        *("|" + "|".join(map(_cell, row)) + "|" for row in frame.to_numpy(object)),
+        *(
+            "|" + "|".join(_cell(value, longest) for value in row) + "|"
+            for row in frame.to_numpy(object)
+        ),
     ]
     return "\n".join(lines)
 
 
-def table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """The first rows of a frame as a Markdown table."""
+def table(frame: pd.DataFrame, *, longest: int = 60) -> dg.MarkdownMetadataValue:
+    """The first rows of a frame as a Markdown table; a cell has ``longest`` characters at most."""
     if frame.empty:
         return dg.MetadataValue.md("*none*")
     more = f"\n\n… and {len(frame) - _ROWS:,} more rows" if len(frame) > _ROWS else ""
-    return dg.MetadataValue.md(_markdown(frame.head(_ROWS)) + more)
+    return dg.MetadataValue.md(_markdown(frame.head(_ROWS), longest) + more)
 
 
 def sample(

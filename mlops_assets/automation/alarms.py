@@ -6,7 +6,7 @@ at which level, with which next step. Not here: channels and repetition
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
@@ -14,6 +14,7 @@ from mlops_assets.assets.monitoring.decided import decisions
 from mlops_assets.assets.monitoring.records import (
     Decision,
     DriftRecord,
+    Finding,
     PerformanceRecord,
     SkewRecord,
 )
@@ -22,9 +23,14 @@ from mlops_assets.automation.learnable import featured
 from mlops_assets.automation.targets import Targets
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
-from mlops_assets.resources.monitoring.alerts import Alert, AlertChannels
+from mlops_assets.resources.monitoring.alerts import Alert, AlertChannels, Level
 from mlops_assets.resources.records import RecordNotFound, Store
 
+WATCHED: tuple[tuple[type[DriftRecord | PerformanceRecord | SkewRecord], str], ...] = (
+    (DriftRecord, "drift"),
+    (PerformanceRecord, "performance"),
+    (SkewRecord, "skew"),
+)
 _SHOWN = 5
 # Decisions older than that are no news any more.
 _NEWS = dt.timedelta(days=1)
@@ -69,11 +75,7 @@ def look(
 ) -> Iterator[Alert]:
     """Everything that is an alarm now, and every decision of the last day."""
     for partition in partitions:
-        for kind, station in (
-            (DriftRecord, "drift"),
-            (PerformanceRecord, "performance"),
-            (SkewRecord, "skew"),
-        ):
+        for kind, station in WATCHED:
             try:
                 record = store.load(kind, pipeline.name, station, partition)
             except RecordNotFound:
@@ -127,10 +129,11 @@ def of_record(
 def _of_drift(pipeline: MLPipeline, record: DriftRecord) -> Iterator[Alert]:
     broken = record.broken
     moved = [f for f in record.findings if f not in broken and f.kind != "insufficient"]
-    for findings, level, title, next_step in (
+    worst: Level = "page" if record.status == "failing" else "warning"
+    kinds: tuple[tuple[Sequence[Finding], Level, str, str], ...] = (
         (
             broken,
-            "page" if record.status == "failing" else "warning",
+            worst,
             f"broken data in {record.partition}",
             "mend the source and materialize the partition again; retraining cannot help",
         ),
@@ -140,7 +143,8 @@ def _of_drift(pipeline: MLPipeline, record: DriftRecord) -> Iterator[Alert]:
             f"drift in {record.partition}",
             f"look at {pipeline.name}/drift[{record.partition}]; drift alone is no reason to act",
         ),
-    ):
+    )
+    for findings, level, title, next_step in kinds:
         if not findings:
             continue
         shown = {

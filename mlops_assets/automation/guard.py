@@ -44,17 +44,19 @@ class Charge(dg.Config):
     key: str
 
 
-def build(found: Targets, job: dg.JobDefinition) -> dg.SensorDefinition:
+def build(found: Targets) -> dg.SensorDefinition:
     """Starts the rollback job where the champion is condemned, once for each charge."""
     pipeline = found.pipeline
+    job_name = f"{pipeline.name}_rollback"
 
     @dg.sensor(
         name=f"{pipeline.name}_guard",
-        job=job,
+        # By name: Dagster copies a sensor that holds a job with resources, by a Beta parameter.
+        job_name=job_name,
         minimum_interval_seconds=60,
         description=(
             "Watches the realised quality of the champion's answers, and its train/serve skew: "
-            f"failing since its rollout, it starts {job.name}, which goes back to the previous "
+            f"failing since its rollout, it starts {job_name}, which goes back to the previous "
             "champion where that would have answered better."
         ),
         tags=found.tags,

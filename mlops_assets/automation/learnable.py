@@ -26,6 +26,7 @@ TRIFLE = 0.01
 # A partition counts as labelled from this share of its rows on: the first labels to come are no
 # fair sample of all.
 LABELLED_SHARE = 0.5
+SCRIPT = "the training script or its files"
 # The record of a station without partitions.
 STALENESS = "now"
 
@@ -83,12 +84,12 @@ def code_changes(pipeline: MLPipeline, store: Store, champion: ModelPackage) -> 
     try:
         model = store.load(ModelRecord, pipeline.name, "model", champion.lineage.get("as_of", ""))
     except RecordNotFound:
-        return []
-    if model.artifact_digest == champion.lineage.get("artifact_digest"):
+        model = None
+    if model and model.artifact_digest == champion.lineage.get("artifact_digest"):
         return _differences(pipeline, model.code_version, model.hyperparameters)
-    # Another model was trained as of that partition since; of the champion the script is known.
-    code = champion.lineage.get("code_version", "")
-    return ["the training script or its files"] if code != _script(pipeline) else []
+    # Its record is gone, or another model's since: of the champion the script alone is known.
+    code = champion.lineage.get("code_version")
+    return [SCRIPT] if code and code != _script(pipeline) else []
 
 
 def gain_of_training(
@@ -125,7 +126,7 @@ def _declared(pipeline: MLPipeline) -> dict[str, str]:
 def _differences(
     pipeline: MLPipeline, code_version: str, hyperparameters: dict[str, str]
 ) -> list[str]:
-    found = [] if code_version == _script(pipeline) else ["the training script or its files"]
+    found = [] if code_version == _script(pipeline) else [SCRIPT]
     declared = _declared(pipeline)
     then = {k: v for k, v in hyperparameters.items() if not k.startswith("sagemaker_")}
     names = sorted(k for k in {*declared, *then} if declared.get(k) != then.get(k))

@@ -39,7 +39,7 @@ def build(found: Targets) -> list[dg.SensorDefinition]:
     if "ground_truth" in found.stations:
         sensors.append(labels.build(found))
     if guarded(found):
-        sensors.append(guard.build(found, guard.build_job(found)))
+        sensors.append(guard.build(found))
     if pipeline.approval == "manual":
         sensors.append(approval.build(pipeline))
     if pipeline.endpoint.idle_after_s is not None:
@@ -49,7 +49,8 @@ def build(found: Targets) -> list[dg.SensorDefinition]:
 
 def build_jobs(found: Targets) -> list[Any]:
     """What is started as a whole, by a person, a sensor or a schedule."""
-    return [found.loop_job, found.retraining_job]
+    rollback = [guard.build_job(found)] if guarded(found) else []
+    return [found.loop_job, found.retraining_job, *rollback]
 
 
 def guarded(found: Targets) -> bool:

@@ -146,7 +146,7 @@ def replay(
     ] = None,
     rows: Annotated[
         int, typer.Option(min=0, help="Rows asked of the endpoint a partition; 0: all.")
-    ] = 2000,
+    ] = 1000,
     home: Annotated[
         Path | None, typer.Option(help="Where the replay lives. Default: below MLOPS_HOME.")
     ] = None,

@@ -109,7 +109,7 @@ def _prediction(found: Trace, label: str) -> dict[str, str]:
 
 def _why(why: Why, *, binary: bool, sent_differs: dict[str, str]) -> None:
     unit = "in points of probability" if binary else "in the label's unit"
-    _head(f"Why: {why.base_answer:.4f} on average, and then {unit}")
+    _head(f"Why: {why.base_answer:.4f} without knowing the row, and then {unit}")
     table = Table(box=None, pad_edge=False, show_header=True)
     for name in ("feature", "value sent"):
         table.add_column(name, overflow="fold")

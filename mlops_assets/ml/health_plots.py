@@ -32,7 +32,7 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     Args:
         effects: (columns, partitions) effect sizes, 0 to 1, NaN where there is none; the first row
             is drawn on top.
-        flagged: (column, partition) that counted as drift; marked by a dot.
+        flagged: (column, partition) that counted as drift; framed.
     """
     shown = effects.iloc[:_COLUMNS_SHOWN]
     width = min(4.2 + 0.42 * max(len(effects.columns), 6), 11.0)
@@ -40,8 +40,9 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     if shown.empty:
         return plots.empty(figure, axes, "no column was compared yet")
     from matplotlib.colors import BoundaryNorm, ListedColormap
+    from matplotlib.patches import Rectangle
 
-    # Few shades: the picture's palette then has room for the dots.
+    # Few shades: the picture's palette then has room for the frames.
     colours = ListedColormap(_SHADES)
     norm = BoundaryNorm(_STEPS, len(_SHADES), extend="max")
     values = np.ma.masked_invalid(shown.to_numpy(float))
@@ -50,14 +51,14 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     axes.set_yticks(np.arange(len(shown)) + 0.5, [plots.short(str(n)) for n in shown.index])
     axes.invert_yaxis()
     _partitions(axes, list(map(str, shown.columns)), offset=0.5)
-    places = [
-        (shown.columns.get_loc(partition) + 0.5, shown.index.get_loc(column) + 0.5)
-        for column, partition in flagged
-        if column in shown.index and partition in shown.columns
-    ]
-    if places:
-        x, y = zip(*places, strict=True)
-        axes.scatter(x, y, s=34, color=plots.COLOURS[1], linewidths=1, edgecolors="white")
+    for column, partition in flagged:
+        if column in shown.index and partition in shown.columns:
+            place = (shown.columns.get_loc(partition) + 0.06, shown.index.get_loc(column) + 0.06)
+            axes.add_patch(
+                Rectangle(
+                    place, 0.88, 0.88, fill=False, edgecolor=plots.COLOURS[1], linewidth=2, zorder=3
+                )
+            )
     bar = figure.colorbar(mesh, ax=axes, shrink=0.9, aspect=22, pad=0.02, ticks=_STEPS[1:])
     bar.set_label("effect size", color=plots.INK, fontsize=8)
     bar.outline.set_visible(False)

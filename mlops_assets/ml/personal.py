@@ -18,7 +18,7 @@ _NAMES = re.compile(
 _VALUES = {
     "e-mail addresses": re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE),
     "telephone numbers": re.compile(r"\+\d[\d\s().-]{7,16}\d"),
-    "IBANs": re.compile(r"[A-Z]{2}\d{2}(\s?[A-Z0-9]{4}){3,7}"),
+    "IBANs": re.compile(r"[A-Z]{2}\d{2}(\s?[A-Z0-9]{4}){3,7}(\s?[A-Z0-9]{1,3})?"),
     "IP addresses": re.compile(r"(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}"),
     "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}"),
 }

@@ -29,6 +29,7 @@ from mlops_assets.resources.records import RecordNotFound
 from mlops_assets.sagemaker_local import lifecycle
 
 _CAPTURED_S = 120.0
+_POLL_S = 0.5
 _DAWN = pd.Timestamp("1970-01-01", tz="UTC")
 
 
@@ -74,14 +75,27 @@ class Replay:
         world = self.world
         if _kept_model(self._model_path("first")):
             return
-        since = time.time()
-        self._advance(world.plan.start)
-        self.say(f"history up to {world.plan.start} comes in")
-        self._rest(process, since)
+        for partition in sorted(world.pipeline.source.partitions()):
+            if partition <= world.plan.start:
+                self._bring(process, partition)
+        self._rest(process, time.time())
         self.say("the first model is trained and deployed")
         first = world.serving() or world.train_first()
         self._rest(process, time.time())
         self._keep_model("first", first)
+
+    def _bring(self, process: subprocess.Popen[bytes], partition: str) -> None:
+        """One partition of history, as it came: the next one's features look back on it."""
+        self.say(f"{partition} comes in")
+        self._advance(partition)
+        deadline = time.monotonic() + self.rest_s
+        while not self.world.arrived(partition):
+            daemon.check(process, self.world.settings.home)
+            if failed := failures.since(self.world.instance, frozenset()):
+                raise ReplayError(f"{partition} does not come in: {failed[0].words}")
+            if time.monotonic() > deadline:
+                raise ReplayError(f"{partition} has not come in after {self.rest_s:.0f} s")
+            time.sleep(_POLL_S)
 
     def _month(
         self, process: subprocess.Popen[bytes], partition: str, frozen: Model, kept: Model
@@ -98,6 +112,10 @@ class Replay:
         sent = self._labels(partition)
         self._advance(partition)
         self._rest(process, since)
+        failed = failures.since(world.instance, seen)
+        if not world.arrived(partition):
+            said = "; ".join(each.words for each in failed) or "no run brought it"
+            raise ReplayError(f"{partition} did not come in: {said}")
         after = world.serving() or loop
         answers = Answers(world.pipeline, world.store, world.sagemaker.client(), month)
         noise = None
@@ -122,7 +140,7 @@ class Replay:
             decided=self._said(partition, decided, loop, after),
             failed=tuple(
                 f"{each.job} {each.partition}: {each.words} (run {each.run_id[:8]})"
-                for each in failures.since(world.instance, seen)
+                for each in failed
             ),
             seconds=round(time.monotonic() - began, 1),
         )

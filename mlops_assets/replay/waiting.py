@@ -8,7 +8,7 @@ and telling what hangs. Not here: what the runs did (`failures`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -24,9 +24,9 @@ _LOOKED = (TickStatus.SKIPPED, TickStatus.SUCCESS)
 
 @dataclass(frozen=True)
 class Unrest:
-    """What is not at rest, in words; empty when all is."""
+    """What is not at rest; empty when all is. ``runs``: {id: in words}."""
 
-    runs: tuple[str, ...]
+    runs: Mapping[str, str]
     sensors: tuple[str, ...]
     errors: tuple[str, ...]
 
@@ -36,7 +36,7 @@ class Unrest:
     def __str__(self) -> str:
         parts = []
         if self.runs:
-            parts.append(f"runs: {', '.join(self.runs)}")
+            parts.append(f"runs: {', '.join(self.runs.values())}")
         if self.sensors:
             parts.append(f"sensors that have not looked since: {', '.join(self.sensors)}")
         return "; ".join([*parts, *self.errors])
@@ -57,18 +57,19 @@ def until_rest(
         sensors: names of those that are on.
         since: when the world last changed, in seconds since the epoch.
         alive: raises when nothing is left to wait for.
-        tell: hears what is under way, each time that this changes.
+        tell: hears of each run, once.
 
     Raises:
         ReplayError: something is not at rest in time; says what.
     """
     deadline = time.monotonic() + timeout_s
-    told = ""
+    told: set[str] = set()
     while unrest := look(instance, sensors, since):
         alive()
-        if unrest.runs and (now := ", ".join(unrest.runs)) != told:
-            tell(now)
-            told = now
+        for run_id, words in unrest.runs.items():
+            if run_id not in told:
+                tell(words)
+                told.add(run_id)
         if time.monotonic() > deadline:
             raise ReplayError(f"not at rest after {timeout_s:.0f} s: {unrest}")
         time.sleep(_POLL_S)
@@ -83,7 +84,7 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
     ticks = _ticks(instance)
     found = {name: ticks.get(name) for name in sensors}
     return Unrest(
-        runs=tuple(_words(record.dagster_run) for record in unfinished),
+        runs={r.dagster_run.run_id: _words(r.dagster_run) for r in reversed(unfinished)},
         sensors=tuple(sorted(name for name, tick in found.items() if not _rested(tick, mark))),
         errors=tuple(
             f"{name}: {tick.error.message.strip()}"
@@ -110,7 +111,12 @@ def _rested(tick: InstigatorTick | None, mark: float) -> bool:
 
 
 def _words(run: dg.DagsterRun) -> str:
-    reason = run.tags.get("reason", "")
-    partition = run.tags.get("dagster/partition", "")
     name = run.tags.get("dagster/sensor_name") or run.job_name
-    return " ".join(filter(None, [name, partition, f"({reason})" if reason else ""]))
+    stations = ", ".join(sorted(key.path[-1] for key in run.asset_selection or ()))
+    parts = [
+        name.removeprefix(f"{run.tags.get('pipeline', '')}_"),
+        run.tags.get("dagster/partition", ""),
+        f"({stations})" if stations else "",
+        run.tags.get("reason", ""),
+    ]
+    return " ".join(filter(None, parts))

@@ -73,6 +73,11 @@ class World:
     def sagemaker(self) -> SageMakerResource:
         return cast(SageMakerResource, self.resources["sagemaker"])
 
+    def arrived(self, partition: str) -> bool:
+        """Whether the features of a partition are in the lake."""
+        lake, table = self.resources["lake"].open(), self.pipeline.table("features")
+        return lake.exists(table) and partition in lake.partitions(table)
+
     def serving(self) -> Model | None:
         """The model behind the endpoint."""
         client = self.sagemaker.client()
@@ -103,6 +108,7 @@ class World:
             partition_key=start,
             instance=self.instance,
             tags={"reason": "first model of the replay", "pipeline": name},
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             raise_on_error=False,
         )
         serving = self.serving()

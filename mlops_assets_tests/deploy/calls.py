@@ -18,6 +18,7 @@ from botocore import xform_name
 _ACTIONS = {
     "s3:HeadObject": ["s3:GetObject"],
     "s3:ListObjectsV2": ["s3:ListBucket"],
+    "sns:DeleteEndpoint": [],  # SageMaker's of the same name: SNS is only told alerts
     "sts:GetCallerIdentity": [],  # everybody may
 }
 # Where operations share another service's prefix.

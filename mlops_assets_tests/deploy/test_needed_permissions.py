@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mlops_assets"
 CORE = policy.parse(str(ROOT / "deploy" / "cloudformation" / "core.yaml"))
 SIGNING_KEY = "arn:aws:kms:us-east-1:111122223333:key/signs"
+TOPIC = "arn:aws:sns:us-east-1:111122223333:alerts"
 
 WORKER = ["LakePolicy", "PlatformPolicy", "ServingPolicy"]
 CONTAINER = ["LakePolicy", "JobPolicy"]
@@ -57,7 +58,12 @@ INDIRECT = {
 
 def _policy(template: policy.Template, names: list[str]) -> list[policy.Statement]:
     return iam.statements(
-        template, names, SigningKeyArn=SIGNING_KEY, SubnetIds=["subnet-1"], VpcId="vpc-1"
+        template,
+        names,
+        SigningKeyArn=SIGNING_KEY,
+        AlertTopicArn=TOPIC,
+        SubnetIds=["subnet-1"],
+        VpcId="vpc-1",
     )
 
 
@@ -152,6 +158,7 @@ def test_policies_are_not_too_large(name: str) -> None:
         [name],
         **{"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-2"},
         SigningKeyArn=SIGNING_KEY.replace("signs", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+        AlertTopicArn=TOPIC.replace("alerts", "a" * 64),
         Approval="manual",
         SubnetIds=["subnet-0123456789abcdef0"] * 6,
         VpcId="vpc-0123456789abcdef0",

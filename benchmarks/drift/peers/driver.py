@@ -2,9 +2,9 @@
 
     PYTHON <peer>.py FOLDER NAME...
 
-FOLDER holds <name>.window.parquet and <name>.baseline.parquet; a line of JSON a name is printed, with
-the flagged columns and the CPU seconds of building both sides and comparing. Runs in the peer's own
-environment, so it needs nothing but pandas.
+FOLDER holds <name>.window.parquet and <name>.baseline.parquet; a line of JSON a name is printed,
+with the flagged columns and the CPU seconds of building both sides and comparing. Runs in the
+peer's own environment, so it needs nothing but pandas.
 """
 
 import contextlib

@@ -4,8 +4,8 @@ import os
 
 os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"  # it phones home otherwise
 
-import driver  # noqa: E402
-import nannyml  # noqa: E402
+import driver
+import nannyml
 
 
 def flagged(window, baseline):

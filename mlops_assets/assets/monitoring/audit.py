@@ -133,8 +133,11 @@ def _slices(pipeline: MLPipeline, found: Audit) -> Verdict:
         return Verdict(False, f"no slice has {pipeline.evaluation.slice_rows:,} held-out rows")
     weak = [s for s in found.slices if not s.sufficient]
     if weak:
-        named = ", ".join(f"{s.column} = {s.value} ({s.gain:+.4f})" for s in weak)
-        return Verdict(False, f"no better than their own mean: {named}")
+        named = ", ".join(
+            f"{s.column} = {s.value} ({s.gain:+.4f} [{s.low:+.4f}, {s.high:+.4f}], {s.rows:,} rows)"
+            for s in weak
+        )
+        return Verdict(False, f"not shown to be better than their own mean: {named}")
     least = min(found.slices, key=lambda s: s.low)
     return Verdict(
         True,

@@ -22,18 +22,21 @@ def allowed(pipeline: MLPipeline, taken: Sequence[str]) -> Verdict:
 
     ``taken``: the columns that the artifact itself says that it reads.
     """
+    # Of two reasons the plainer one is said: the label is known late as well.
     forbidden = {
-        pipeline.label.column: "the label",
-        **dict.fromkeys(pipeline.entity_key, "an entity key"),
-        **dict.fromkeys(pipeline.personal, "personal"),
         **{
             column: f"known only at {when}"
             for when, columns in pipeline.known_at.items()
             for column in columns
         },
+        **dict.fromkeys(pipeline.personal, "personal"),
+        **dict.fromkeys(pipeline.entity_key, "an entity key"),
+        pipeline.label.column: "the label",
     }
-    broken = [f"{name} is {forbidden[name]}" for name in taken if name in forbidden]
-    broken += [f"{n} is not declared" for n in taken if n not in pipeline.feature_columns]
+    reasons = {name: "not declared" for name in taken if name not in pipeline.feature_columns} | {
+        name: forbidden[name] for name in taken if name in forbidden
+    }
+    broken = [f"{name} is {why}" for name, why in reasons.items()]
     if broken:
         return Verdict(False, "; ".join(broken))
     return Verdict(

@@ -19,7 +19,7 @@ from mlops_assets.assets.monitoring.records import (
     Status,
 )
 from mlops_assets.ml.bias.measured import Measured, worse
-from mlops_assets.ml.bias.metrics import NAMES, POST_TRAINING, PRE_TRAINING
+from mlops_assets.ml.bias.metrics import POST_TRAINING, PRE_TRAINING
 from mlops_assets.monitors import Facet
 from mlops_assets.pipeline import MLPipeline
 
@@ -133,12 +133,6 @@ def _gates(pipeline: MLPipeline, facet: Facet, one: BiasFacet) -> list[Line]:
     lines = []
     for name, (low, high) in facet.gates.items():
         bound = f"{low:g} to {high:g}"
-        if name not in NAMES:
-            figure = f"is none of Clarify's metrics: {', '.join(NAMES)}"
-            lines.append(
-                Line(name=f"{facet.column} {name}", figure=figure, bound=bound, status="unknown")
-            )
-            continue
         for side in _LABELS if name in PRE_TRAINING else _ANSWERS:
             figures: Mapping[str, BiasFigure] = {f.name: f for f in getattr(one, side)}
             lines.append(

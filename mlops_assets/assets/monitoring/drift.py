@@ -10,6 +10,7 @@ from mlops_assets.assets.monitoring import drift_page
 from mlops_assets.assets.monitoring.drift_baseline import (
     baseline,
     known_champion,
+    remember,
     require_profile,
 )
 from mlops_assets.assets.monitoring.drift_judging import Judged, judge
@@ -64,10 +65,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         uri = None
         for partition in context.partition_keys:
             require_profile(pipeline, partition, profiled)
-            snapshot = opened.last_change(pipeline.table("features"), [partition])
-            against = baseline(pipeline, champion, partition, profiled, snapshot=snapshot)
+            against = baseline(pipeline, store, champion, partition, profiled)
             found = judge(pipeline, opened, store, partition, against, profiled)
             store.save(pipeline.name, STATION, partition, found.record)
+            rows = opened.partition_snapshot(pipeline.table("features"), partition)
+            if pipeline.partitions.kind == "static" and rows and found.record.profile_snapshot:
+                remember(pipeline, store, rows, found.record.profile_snapshot)
             uri = drift_page.keep(pipeline, store, found)
             context.log.info(
                 f"{partition}: {found.record.status}, {len(found.record.findings)} findings "
@@ -82,7 +85,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 digest_of([record.model_dump_json() for record in records.values()])[:16]
             ),
             metadata={
-                **drift_page.page(newest, matters=pipeline.monitors.drift.matters),
+                **drift_page.page(pipeline, newest),
                 **({"constraint_violations.json": dg.MetadataValue.path(uri)} if uri else {}),
             },
             check_results=[

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "drift_champion"
 _LAST = "last"
+_PROFILED = "profiled_rows"
 # Older partitions than these tell little of today, and every one is read.
 _EARLIER = 90
 
@@ -45,14 +46,26 @@ class KnownChampion(BaseModel):
     importance: dict[str, float]
 
 
+class ProfiledRows(BaseModel):
+    """Which snapshot of ``profile`` tells of a snapshot of ``features``: station ``profiled_rows``,
+    "partition" the snapshot of ``features``. Only a static partition's are kept: it is overwritten.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile_snapshot: int
+
+
 class Baseline(BaseModel):
-    """Which partitions a window is compared with, and why these."""
+    """Which partitions a window is compared with, and why these; ``snapshot`` of ``profile``, where
+    they are not the ones of now."""
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["champion", "earlier", "none"]
     words: str
     partitions: tuple[str, ...] = ()
+    snapshot: int | None = None
     package_arn: str | None = None
     importance: dict[str, float] = {}
 
@@ -122,41 +135,53 @@ def _described(store: Store, package: "ModelPackage") -> KnownChampion:
 
 def baseline(
     pipeline: MLPipeline,
+    store: Store,
     champion: KnownChampion | None,
     partition: str,
     profiled: Sequence[str],
-    *,
-    snapshot: int | None,
 ) -> Baseline:
     """The baseline of one partition, of those with a profile.
 
-    The champion's training partitions without this one, which must not hide in its own baseline. A
-    static partition is its own only as long as it is what the champion was trained on.
-
-    Args:
-        snapshot: of ``features``, that the partition's rows are in.
+    The champion's training partitions without this one, which must not hide in its own baseline.
+    A static partition is its own, as it was when the champion was trained on it.
     """
+    told = (
+        {"package_arn": champion.package_arn, "importance": champion.importance} if champion else {}
+    )
     if champion is not None:
-        told = {"package_arn": champion.package_arn, "importance": champion.importance}
-        trained = [p for p in profiled if champion.first <= p <= champion.last]
+        trained = tuple(p for p in profiled if champion.first <= p <= champion.last)
         others = tuple(p for p in trained if p != partition)
         if others:
             words = f"the champion's training data, {_span(others)}"
             return Baseline(kind="champion", words=words, partitions=others, **told)
-        if partition in trained and str(snapshot) == champion.features_snapshot:
-            words = f"the champion's training data, {partition}, the very same rows"
-            return Baseline(kind="champion", words=words, partitions=(partition,), **told)
+        if pipeline.partitions.kind == "static" and trained:
+            known = _profile_of(pipeline, store, champion.features_snapshot)
+            if known is not None:
+                words = "the champion's training data, as they were then"
+                return Baseline(
+                    kind="champion", words=words, partitions=trained, snapshot=known, **told
+                )
     earlier = tuple(p for p in profiled if p < partition)[-_EARLIER:]
     if pipeline.partitions.kind != "static" and earlier:
         words = f"earlier partitions, {_span(earlier)}"
-        return Baseline(
-            kind="earlier",
-            words=words,
-            partitions=earlier,
-            package_arn=champion.package_arn if champion else None,
-            importance=champion.importance if champion else {},
-        )
-    return Baseline(kind="none", words="unknown: no baseline, nothing is profiled to compare with")
+        return Baseline(kind="earlier", words=words, partitions=earlier, **told)
+    return Baseline(kind="none", words="unknown: no baseline, nothing else is profiled", **told)
+
+
+def remember(
+    pipeline: MLPipeline, store: Store, features_snapshot: int, profile_snapshot: int
+) -> None:
+    """Keep which profile tells of a static partition's rows, for when they are overwritten."""
+    found = ProfiledRows(profile_snapshot=profile_snapshot)
+    store.save(pipeline.name, _PROFILED, str(features_snapshot), found)
+
+
+def _profile_of(pipeline: MLPipeline, store: Store, features_snapshot: str) -> int | None:
+    try:
+        found = store.load(ProfiledRows, pipeline.name, _PROFILED, features_snapshot)
+    except RecordNotFound:
+        return None
+    return found.profile_snapshot
 
 
 def season(partition: str, profiled: Sequence[str]) -> tuple[str, ...]:

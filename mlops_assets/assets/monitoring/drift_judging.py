@@ -4,14 +4,14 @@ Here: which comparisons a partition gets and what they add up to. Not here: the 
 (`ml.drift`), which baseline (`drift_baseline`), what people see (`drift_page`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.assets.monitoring.drift_baseline import Baseline, season
-from mlops_assets.assets.monitoring.profiles import read_profile
+from mlops_assets.assets.monitoring.profiles import read_profile, read_profiles
 from mlops_assets.assets.monitoring.records import DATA_QUALITY, DriftRecord, Finding, Status
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
@@ -58,7 +58,10 @@ def judge(
     against: Baseline,
     profiled: Sequence[str],
 ) -> Judged:
-    """Compare a partition's profile with its baseline's, by the declared policy."""
+    """Compare a partition's profile with its baseline's, by the declared policy.
+
+    Only profiles are read, the event times of the partition, and rows for the classifier.
+    """
     # Imported here: loading the code location needs no NumPy-heavy comparison.
     from mlops_assets.ml.drift.band import band
     from mlops_assets.ml.drift.compare import compare
@@ -69,18 +72,19 @@ def judge(
     hours = _hours(pipeline, lake, store, partition, profiled)
     snapshot = lake.partition_snapshot(pipeline.table("profile"), partition)
     if not against.partitions:
-        findings = tuple(_told(f, f.kind, against) for f in hours)
-        return Judged(
-            _record(pipeline, partition, against, window, None, findings, snapshot), window, None, None
-        )
-    parts = [read_profile(pipeline, lake, [p]) for p in against.partitions]
+        findings = tuple(_told(pipeline, f, f.kind, against) for f in hours)
+        record = _record(pipeline, partition, against, window, None, findings, snapshot)
+        return Judged(record, window, None, None)
+    window, parts = _on_one_grid(
+        window, read_profiles(pipeline, lake, against.partitions, snapshot_id=against.snapshot)
+    )
     baseline = merge(parts)
     columns = set(pipeline.feature_columns)
     usual = band(parts, policy)
     report = compare(window, baseline, policy, band=usual, columns=columns)
-    findings = [_told(f, f.kind, against) for f in (*hours, *report.findings)]
+    findings = [_told(pipeline, f, f.kind, against) for f in (*hours, *report.findings)]
     label = compare(window, baseline, policy, band=usual, columns={pipeline.label.column})
-    findings += [_told(f, "label_drift", against) for f in _moved(label.findings)]
+    findings += [_told(pipeline, f, "label_drift", against) for f in _moved(label.findings)]
     findings += _predictions(pipeline, lake, partition, against)
     if policy.classifier and report.status != "unknown":
         findings += _classified(pipeline, lake, partition, against)
@@ -93,6 +97,18 @@ def judge(
         effects = compare(window, past, policy, columns=columns).effects
         record = record.model_copy(update={"season_effects": _rounded(effects)})
     return Judged(record, window, baseline, report)
+
+
+def _on_one_grid(
+    window: "Profile", parts: "Mapping[str, Profile]"
+) -> "tuple[Profile, list[Profile]]":
+    """All laid over the newest grids: those may have been renewed in between."""
+    from mlops_assets.ml.profiles.profile import regrid
+
+    grids = dict(window.grids)
+    for partition in sorted(parts):
+        grids |= parts[partition].grids
+    return regrid(window, grids), [regrid(part, grids) for part in parts.values()]
 
 
 def _record(
@@ -122,9 +138,7 @@ def _record(
     )
 
 
-def _status(
-    pipeline: MLPipeline, report: "Report | None", findings: Sequence[Finding]
-) -> Status:
+def _status(pipeline: MLPipeline, report: "Report | None", findings: Sequence[Finding]) -> Status:
     """Broken data that the model uses fails; everything else that changed warns."""
     if any(harms(finding) for finding in findings):
         return "failing"
@@ -162,7 +176,8 @@ def _of(name: str, column: str) -> bool:
     return name == column or (name.startswith(column) and name[len(column)] in "=[:")
 
 
-def _told(found: "Found", kind: str, against: Baseline) -> Finding:
+def _told(pipeline: MLPipeline, found: "Found", kind: str, against: Baseline) -> Finding:
+    hidden = found.column in pipeline.personal
     feature = kind not in ("label_drift", "prediction_drift")
     return Finding(
         kind=kind,  # type: ignore[arg-type]
@@ -171,7 +186,8 @@ def _told(found: "Found", kind: str, against: Baseline) -> Finding:
         threshold=found.threshold,
         p_value=found.p_value,
         importance=share(against, found.column) if feature else None,
-        words=found.words,
+        # Least, most and levels of a personal column are personal, too.
+        words="changed (values of a personal column are not told)" if hidden else found.words,
     )
 
 
@@ -181,8 +197,8 @@ def _moved(findings: Iterable["Found"]) -> list["Found"]:
     return [finding for finding in findings if finding.kind in kinds]
 
 
-def _rounded(effects: "Iterable[str] | dict[str, float]") -> dict[str, float]:
-    return {name: round(float(value), 5) for name, value in dict(effects).items()}  # type: ignore[arg-type]
+def _rounded(effects: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(value), 5) for name, value in effects.items()}
 
 
 def _hours(
@@ -214,7 +230,7 @@ def _hours(
 def _predictions(
     pipeline: MLPipeline, lake: "Lake", partition: str, against: Baseline
 ) -> list[Finding]:
-    """The served predictions against those of earlier partitions; nothing where none are profiled."""
+    """The served predictions against those of earlier partitions, where there are any."""
     from mlops_assets.ml.drift.compare import compare
 
     table = pipeline.table("served_profile")
@@ -227,7 +243,7 @@ def _predictions(
     window = read_profile(pipeline, lake, [partition], table="served_profile")
     past = read_profile(pipeline, lake, earlier, table="served_profile")
     report = compare(window, past, pipeline.monitors.drift, columns={PREDICTION})
-    return [_told(f, "prediction_drift", against) for f in _moved(report.findings)]
+    return [_told(pipeline, f, "prediction_drift", against) for f in _moved(report.findings)]
 
 
 def _classified(

@@ -1,4 +1,4 @@
-"""What people see of ``drift``: verdicts of its checks, a table in words, pictures; SageMaker's files.
+"""What people see of ``drift``: verdicts, a table in words, pictures; and SageMaker's files.
 
 Here: a judged partition in words, pictures and JSON. Not here: judging (`drift_judging`).
 """
@@ -52,12 +52,9 @@ def _sentence(findings: list[Finding], most: int = 5) -> str:
     return shown + (f"; and {len(ranked) - most} more" if len(ranked) > most else "")
 
 
-def page(judged: Judged, *, matters: float) -> dict[str, Any]:
-    """The metadata of the newest partition of a run.
-
-    Args:
-        matters: the share of the importance from which a drifted column is called one that matters.
-    """
+def page(pipeline: MLPipeline, judged: Judged) -> dict[str, Any]:
+    """The metadata of the newest partition of a run."""
+    matters, personal = pipeline.monitors.drift.matters, pipeline.personal
     record = judged.record
     shown: dict[str, Any] = {
         "status": record.status,
@@ -73,7 +70,7 @@ def page(judged: Judged, *, matters: float) -> dict[str, Any]:
     shown["change by column"] = image(plots.strength(judged.report.measures), "change by column")
     ranked = sorted(record.findings, key=lambda f: (-(f.importance or 0.0), -(f.effect or 0.0)))
     columns = dict.fromkeys(f.column for f in ranked if f.column in judged.baseline.columns)
-    for name in list(columns)[:_PICTURES]:
+    for name in [c for c in columns if c not in personal][:_PICTURES]:
         shown[f"plot of {name}"] = image(
             plots.column(str(name), judged.window, judged.baseline), str(name)
         )
@@ -116,7 +113,9 @@ def _seasons(record: DriftRecord) -> dg.MarkdownMetadataValue:
             {
                 "column": ranked,
                 "against the baseline": [f"{record.effects[n]:.3f}" for n in ranked],
-                "against the same season": [f"{record.season_effects.get(n, 0.0):.3f}" for n in ranked],
+                "against the same season": [
+                    f"{record.season_effects.get(n, 0.0):.3f}" for n in ranked
+                ],
             }
         )
     )
@@ -130,9 +129,7 @@ def keep(pipeline: MLPipeline, store: Store, judged: Judged) -> str | None:
 
     columns = pipeline.feature_columns
     told = {
-        "constraints.json": constraints(
-            judged.baseline, pipeline.monitors.drift, columns=columns
-        ),
+        "constraints.json": constraints(judged.baseline, pipeline.monitors.drift, columns=columns),
         "constraint_violations.json": violations(
             judged.report.findings, judged.window, judged.baseline
         ),

@@ -35,7 +35,7 @@ def drift(pipeline: MLPipeline, store: Store) -> Part:
                 health_plots.drift(_effects(records), _flagged(records)),
                 f"drift of {len(last.effects)} columns over {len(records)} partitions",
                 "Effect size against the champion's training data, by column and partition; "
-                "orange dots: counted as drift. Columns on top weigh most in the model.",
+                "framed: counted as drift. Columns on top weigh most in the model.",
             ),
             *_findings(last),
         ),

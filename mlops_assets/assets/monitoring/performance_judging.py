@@ -36,6 +36,7 @@ class Seen:
         promises: {version: what its package promised, None where the registry has none}.
         baseline: records of earlier partitions that did not fail.
         inputs, judged_by: kept in the record, so that the same work is not done twice.
+        late: events whose label came too late to count.
     """
 
     partition: str
@@ -46,6 +47,7 @@ class Seen:
     baseline: Sequence[PerformanceRecord] = ()
     inputs: Mapping[str, int | None] = field(default_factory=dict)
     judged_by: str = ""
+    late: int = 0
 
 
 def judge(pipeline: MLPipeline, seen: Seen) -> PerformanceRecord:
@@ -88,6 +90,7 @@ def judge(pipeline: MLPipeline, seen: Seen) -> PerformanceRecord:
         estimate_error=error,
         calibration=figures.reliability(pipeline, known),
         slices=figures.slices(pipeline, known) if enough else (),
+        late=seen.late,
         inputs=dict(seen.inputs),
         judged_by=seen.judged_by,
     )

@@ -87,6 +87,8 @@ def page(
         shown[primary] = dg.MetadataValue.float(round(record.metrics[primary].value, 5))
     if record.captured:
         shown["labelled share"] = round(record.labelled / record.captured, 4)
+    if record.late:
+        shown["labels left out"] = f"{record.late:,} came too late"
     if record.slices:
         shown["slices"] = table(_slices(record, primary))
     if record.calibration:

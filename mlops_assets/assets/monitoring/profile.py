@@ -4,7 +4,7 @@ Here: the asset and its page. Not here: counting (`ml.profiles`), the lake's tab
 what is made of it (`drift`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import dagster as dg
 import pandas as pd
@@ -72,13 +72,16 @@ def written(
         for partition, one in found.items()
     }
     partition, last = list(found.items())[-1]
+    names = profiles.in_order(pipeline, last)
     return dg.MaterializeResult(
         value={p: profiles.as_table(pipeline, p, one) for p, one in found.items()},
         metadata={
             "profiled rows": last.rows,
             "missing (%)": dg.MetadataValue.float(round(100 * _missing(last), 3)),
-            "columns": table(_table(last, pipeline)),
-            "distributions": image(plots.overview(last, hide=pipeline.personal), "distributions"),
+            "columns": table(_table(last, names, pipeline.personal)),
+            "distributions": image(
+                plots.overview(last, names=names, hide=pipeline.personal), "distributions"
+            ),
             "statistics.json": dg.MetadataValue.path(uris[partition]),
         },
     )
@@ -89,12 +92,9 @@ def _missing(found: Profile) -> float:
     return sum(column.missing for column in found.columns.values()) / max(cells, 1)
 
 
-def _table(found: Profile, pipeline: MLPipeline) -> pd.DataFrame:
+def _table(found: Profile, names: Sequence[str], hide: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(
-        [
-            {"column": name, **_words(column, name in pipeline.personal)}
-            for name, column in found.columns.items()
-        ]
+        [{"column": name, **_words(found.columns[name], name in hide)} for name in names]
     )
 
 
@@ -113,7 +113,7 @@ def _words(column: ColumnProfile, hidden: bool) -> dict[str, object]:
         words["distinct"] = f"{column.distinct:,}" if column.distinct is not None else "many"
         figures |= {"mean": f"{column.mean:.4g}", "σ": f"{column.std:.4g}"}
         if not hidden:
-            quantiles = column.quantile([0.01, 0.5, 0.99])
+            quantiles = column.told([0.01, 0.5, 0.99])
             figures |= dict(
                 zip(("1 %", "median", "99 %"), (f"{q:.4g}" for q in quantiles), strict=True)
             )

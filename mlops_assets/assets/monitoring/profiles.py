@@ -82,11 +82,19 @@ def read_profile(
 
 
 def read_profiles(
-    pipeline: MLPipeline, lake: "Lake", partitions: Sequence[str], table: str = "profile"
+    pipeline: MLPipeline,
+    lake: "Lake",
+    partitions: Sequence[str],
+    table: str = "profile",
+    *,
+    snapshot_id: int | None = None,
 ) -> dict[str, Profile]:
-    """{partition: its profile}, read at once. Raises as `read_profile`."""
+    """{partition: its profile}, read at once, as of a snapshot. Raises as `read_profile`."""
     rows = lake.read(
-        pipeline.table(table), list(dict.fromkeys(partitions)), columns=["partition", "payload"]
+        pipeline.table(table),
+        list(dict.fromkeys(partitions)),
+        columns=["partition", "payload"],
+        snapshot_id=snapshot_id,
     )
     found = {p: group["payload"] for p, group in rows.groupby("partition", sort=False)}
     return {p: _together([codec.loads(b) for b in found.get(p, ())]) for p in partitions}
@@ -114,9 +122,16 @@ def as_table(pipeline: MLPipeline, partition: str, found: Profile) -> pd.DataFra
             "fingerprint": found.fingerprint,
             "payload": codec.dumps(found.select([name])),
         }
-        for name in found.columns
+        for name in in_order(pipeline, found)
     ]
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+
+
+def in_order(pipeline: MLPipeline, found: Profile) -> list[str]:
+    """A profile's columns in the order of the feature schema, any others first."""
+    declared = [*pipeline.feature_columns, pipeline.label.column]
+    others = [name for name in found.columns if name not in declared]
+    return [*others, *(name for name in declared if name in found.columns)]
 
 
 def _figures(found: Profile, name: str, hidden: bool) -> dict[str, Any]:
@@ -139,7 +154,7 @@ def _figures(found: Profile, name: str, hidden: bool) -> dict[str, Any]:
         "grid": column.grid.version,
     }
     if not hidden:
-        figures |= dict(zip(("p01", "p50", "p99"), column.quantile([0.01, 0.5, 0.99]), strict=True))
+        figures |= dict(zip(("p01", "p50", "p99"), column.told([0.01, 0.5, 0.99]), strict=True))
         figures |= {"minimum": column.minimum, "maximum": column.maximum}
     return figures
 

@@ -147,6 +147,7 @@ class PerformanceRecord(_Record):
     ``versions``: {model package version: captured rows}. ``inputs``: {table: snapshot}, what was
     read; the same inputs, judged by the same code and bounds (``judged_by``), need no second look.
     ``calibration``: points of the reliability plot, as `ml.metrics.calibration_points` has them.
+    ``late``: events whose label came too late to count.
     """
 
     partition: str
@@ -163,6 +164,7 @@ class PerformanceRecord(_Record):
     estimate_error: dict[str, float] = {}
     calibration: tuple[dict[str, float], ...] = ()
     slices: tuple[dict[str, str | int | float], ...] = ()
+    late: int = 0
     inputs: dict[str, int | None] = {}
     judged_by: str = ""
 

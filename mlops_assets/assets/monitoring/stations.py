@@ -9,6 +9,7 @@ from mlops_assets.assets.monitoring import (
     audit,
     bias,
     captures,
+    drift,
     explanation,
     ground_truth,
     health,
@@ -25,7 +26,7 @@ from mlops_assets.pipeline import MLPipeline
 
 def build(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     """The monitoring stations; what watches answers only where the endpoint captures them."""
-    stations: list[dg.AssetsDefinition] = [profile.build(pipeline)]
+    stations: list[dg.AssetsDefinition] = [profile.build(pipeline), drift.build(pipeline)]
     if pipeline.endpoint.capture_share > 0:
         stations += [station.build(pipeline) for station in (captures, skew, ground_truth)]
         stations += [served_profile.build(pipeline), performance.build(pipeline)]

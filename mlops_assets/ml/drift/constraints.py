@@ -73,9 +73,7 @@ def constraints(
     }
 
 
-def violations(
-    findings: Iterable[Finding], window: Profile, baseline: Profile
-) -> dict[str, Any]:
+def violations(findings: Iterable[Finding], window: Profile, baseline: Profile) -> dict[str, Any]:
     """constraint_violations.json: the findings about columns, as Model Monitor calls them."""
     return {
         "violations": [

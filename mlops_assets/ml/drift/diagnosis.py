@@ -13,16 +13,23 @@ import numpy as np
 from mlops_assets.ml.drift.effects import share_change
 from mlops_assets.ml.drift.report import Finding, Measure
 from mlops_assets.ml.drift.sides import Atom, Categories, Numbers
-from mlops_assets.ml.drift.units import clock_shift, unit_break
+from mlops_assets.ml.drift.units import clock_shift, scale_break, unit_break
 
 Measures = Mapping[str, Measure]
 
 # Two shares count as the same one when they differ by less than this part, or by chance.
 _SAME = 0.2
+# By KS: hardly a value is where the values were.
+_ELSEWHERE = 0.9
 _GONE = 0.1
+_COMMON = 20
+_LARGE = 0.01
+_MOST_RECODED = 20
 
 
-def numeric(window: Numbers, baseline: Numbers, flagged: Measures, atom: Atom | None) -> list[Finding]:
+def numeric(
+    window: Numbers, baseline: Numbers, flagged: Measures, atom: Atom | None
+) -> list[Finding]:
     """The findings of a numeric column.
 
     Args:
@@ -34,6 +41,8 @@ def numeric(window: Numbers, baseline: Numbers, flagged: Measures, atom: Atom | 
     found = _filled(window, baseline, flagged)
     if moved is not None:
         unit = unit_break(window.knots, baseline.knots, window.present, baseline.present)
+        if unit is None and abs(moved.effect) >= _ELSEWHERE:
+            unit = scale_break(window.moments, baseline.moments)
         if unit is not None:
             by = f"× {unit.factor:.4g}" + (f" {unit.offset:+.4g}" if unit.offset else "")
             words = f"the shape is kept, every value is {by}: {unit.words}"
@@ -48,7 +57,9 @@ def numeric(window: Numbers, baseline: Numbers, flagged: Measures, atom: Atom | 
     if "strange" in flagged and "filled" not in causes:
         found.append(_outside(window, baseline, flagged["strange"]))
         causes.add(found[-1].kind)
-    if "atom" in flagged and atom is not None and not causes & {"filled", "sentinel"}:
+    elsewhere = moved is not None and abs(moved.effect) >= _ELSEWHERE
+    told = elsewhere or bool(causes & {"filled", "sentinel"})
+    if "atom" in flagged and atom is not None and not told:
         found.append(_atom(window, baseline, flagged["atom"], atom))
         causes.add(found[-1].kind)
     if moved is not None and not causes & {"filled", "clipped"}:
@@ -70,7 +81,8 @@ def categorical(window: Categories, baseline: Categories, flagged: Measures) -> 
     if "missing" in flagged:
         drop = -flagged["missing"].effect
         filler = [v for v in new if _alike(window.counts[v] / window.rows, drop, window.rows)]
-        if drop > 0 and filler:
+        gone = window.missing / window.rows <= _GONE * baseline.missing / baseline.rows
+        if drop > 0 and gone and filler:
             words = f"missing values ({drop:.1%} of the rows) are now {filler[0]!r}"
             found.append(_finding("filled", name, words, flagged["missing"]))
             new.remove(filler[0])
@@ -143,9 +155,9 @@ def _above(side: Numbers, value: float) -> float:
 
 
 def _filled(window: Numbers, baseline: Numbers, flagged: Measures) -> list[Finding]:
-    """Fewer missing values, and about as many more of one value."""
+    """No missing values any more, and about as many more of one value."""
     drop = -flagged["missing"].effect if "missing" in flagged else 0.0
-    if drop <= 0 or window.counts.shape != baseline.counts.shape:
+    if drop <= 0 or window.missing / window.rows > _GONE * baseline.missing / baseline.rows:
         return []
     gain = window.counts / window.rows - baseline.counts / baseline.rows
     place = int(gain.argmax())
@@ -179,15 +191,16 @@ def _recoded(window: Categories, baseline: Categories) -> dict[str, str]:
         if window.counts.get(level, 0) / window.present <= _GONE * count / baseline.present
     }
     new = {level: window.counts[level] / window.present for level in _new(window, baseline)}
+    rows = min(window.present, baseline.present)
     pairs: dict[str, str] = {}
-    for old in sorted(gone, key=lambda level: (-gone[level], level)):
+    for old in sorted(gone, key=lambda level: (-gone[level], level))[:_MOST_RECODED]:
         left = [level for level in new if level not in pairs.values()]
-        spelled = [level for level in left if _plain(level) == _plain(old)]
-        alike = [v for v in left if _alike(new[v], gone[old], min(window.present, baseline.present))]
-        # A share says nothing of a level that is hardly there.
-        common = gone[old] * window.present >= 20
-        if spelled or (common and alike):
-            pairs[old] = min(spelled or alike, key=lambda v: (abs(new[v] - gone[old]), v))
+        alike = [level for level in left if _plain(level) == _plain(old)]
+        # Among small shares some are always alike: routes that end, and others that begin.
+        if not alike and gone[old] >= _LARGE and gone[old] * window.present >= _COMMON:
+            alike = [level for level in left if _alike(new[level], gone[old], rows)]
+        if alike:
+            pairs[old] = min(alike, key=lambda level: (abs(new[level] - gone[old]), level))
     return pairs
 
 
@@ -202,7 +215,7 @@ def _alike(one: float, other: float, rows: int) -> bool:
     if abs(one - other) <= _SAME * other:
         return True
     _, p = share_change([one * rows], [rows], [other * rows], [rows])
-    return other * rows >= 20 and float(p[0]) > 0.01
+    return other * rows >= _COMMON and float(p[0]) > 0.01
 
 
 def constant(name: str, value: object, share: float) -> Finding:

@@ -19,8 +19,10 @@ _PLACES = 4096 + 2 * 64 * 48
 # Chi² is no good approximation below so many expected rows a cell (Cochran 1954).
 _LEAST_EXPECTED = 5.0
 ATOM = 5.0
-"""A value is an atom when it holds so many times what the bins beside it and the baseline hold."""
+"""A value is an atom when it holds so many times what the bins beside it hold, and so many times
+what the baseline has there and what its bins hold at most, `KNOWN_ATOMS` of them aside."""
 NEIGHBOURS = 2
+KNOWN_ATOMS = 3
 
 
 def kolmogorov_smirnov(window: Counts, baseline: Counts) -> tuple[Floats, Floats]:
@@ -169,11 +171,19 @@ def atoms(
     for step in range(1, NEIGHBOURS + 1):
         beside[:, step:] = np.maximum(beside[:, step:], here[:, :-step])
         beside[:, :-step] = np.maximum(beside[:, :-step], here[:, step:])
-    gain = np.where((here >= ATOM * there) & (here >= ATOM * beside), here - there, 0.0)
+    # Weather, prices and sizes are full of values that many rows share: one more is no sentinel.
+    usual = np.maximum(there, heaviest(there)[:, None])
+    gain = np.where((here >= ATOM * usual) & (here >= ATOM * beside), here - there, 0.0)
     place = gain.argmax(axis=1)
     row = np.arange(len(gain))
     evidence = surprise(window[row, place], baseline[row, place], n, m)
     return gain[row, place], atom_chance(evidence), place
+
+
+def heaviest(shares: Floats) -> Floats:
+    """The largest share of a bin, the few that hold more than others aside; a column each."""
+    place = max(shares.shape[1] - 1 - KNOWN_ATOMS, 0)
+    return np.partition(shares, place, axis=1)[:, place]
 
 
 def atom_chance(evidence: ArrayLike) -> Floats:

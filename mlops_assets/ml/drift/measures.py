@@ -136,7 +136,7 @@ def _categories(window: Categories, baseline: Categories) -> list[tuple[Name, fl
 
 
 def _new_levels(here: Counts, there: Counts) -> tuple[float, float]:
-    """The share of rows of levels that the baseline lacks, beyond what chance brings, and a p-value.
+    """The share of rows of levels that the baseline lacks, beyond chance, and its p-value.
 
     Where levels are many and rare, some are new by chance: about as many rows as the baseline has
     of levels seen once (Good 1953, "The population frequencies of species"). A single level is

@@ -1,17 +1,16 @@
-"""Pictures of drift as PNG bytes: which columns moved, how one moved, and when.
+"""Pictures of drift as PNG bytes: which columns moved, and how one moved.
 
 Belongs here: drawing what `compare` found. Does not: comparing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
-import pandas as pd
 
 from mlops_assets.ml.drift.report import Measure
-from mlops_assets.ml.plots import COLOURS, FAINT, INK, canvas, empty, png, short
+from mlops_assets.ml.plots import COLOURS, INK, canvas, empty, png, short
 from mlops_assets.ml.profiles.categorical import CategoricalProfile
 from mlops_assets.ml.profiles.numeric import NumericProfile
 from mlops_assets.ml.profiles.profile import Profile
@@ -29,7 +28,7 @@ _NAMES = {
 
 
 def strength(measures: Collection[Measure], *, top: int = 20) -> bytes:
-    """Each column's largest effect in units of its threshold: from 1 on it counts, if significant."""
+    """Each column's largest effect in units of its threshold: from 1 on it may be flagged."""
     worst: dict[str, Measure] = {}
     for measure in measures:
         known = worst.get(measure.column)
@@ -95,7 +94,10 @@ def column(name: str, window: Profile, baseline: Profile) -> bytes:
         if not (here.present and there.present):
             return empty(figure, axes, "one side has no values")
         share = {
-            level: (there.counts.get(level, 0) / there.present, here.counts.get(level, 0) / here.present)
+            level: (
+                there.counts.get(level, 0) / there.present,
+                here.counts.get(level, 0) / here.present,
+            )
             for level in here.counts.keys() | there.counts.keys()
         }
         levels = sorted(share, key=lambda v: (-max(share[v]), v))[:_LEVELS]
@@ -116,36 +118,6 @@ def column(name: str, window: Profile, baseline: Profile) -> bytes:
         return empty(figure, axes, "the two sides are of other types")
     axes.set_ylabel("share of the rows", color=INK, fontsize=9)
     axes.legend(loc="best", frameon=False, fontsize=9)
-    return png(figure)
-
-
-def heat_map(
-    effects: Mapping[str, Mapping[str, float]],
-    flagged: Collection[tuple[str, str]] = (),
-    *,
-    top: int = 30,
-) -> bytes:
-    """Effects by column and partition ({partition: {column: effect}}); a dot where one is flagged."""
-    frame = pd.DataFrame(effects, dtype=float)
-    ranked = frame.assign(most=frame.max(axis=1)).sort_values("most", ascending=False)
-    frame = ranked.drop(columns="most").head(top)
-    rows, columns = frame.shape
-    figure, axes = canvas(3.0 + 0.42 * max(columns, 4), 1.6 + 0.24 * max(rows, 2), "Drift")
-    if frame.empty:
-        return empty(figure, axes, "nothing was compared yet")
-    axes.grid(visible=False)
-    # Above .3 everything has changed: the colours are for what is around the thresholds.
-    shown = axes.imshow(frame.to_numpy(), aspect="auto", cmap="Blues", vmin=0, vmax=0.3)
-    for place, name in enumerate(frame.index):
-        for at, partition in enumerate(frame.columns):
-            if (str(name), str(partition)) in flagged:
-                axes.plot(at, place, "o", color=COLOURS[1], markersize=4)
-    axes.set_xticks(range(columns), [str(c) for c in frame.columns], rotation=45, ha="right")
-    axes.set_yticks(range(rows), [short(str(name)) for name in frame.index])
-    bar = figure.colorbar(shown, ax=axes, extend="max")
-    bar.set_label("share of rows that changed, at least", color=INK, fontsize=9)
-    bar.outline.set_edgecolor(FAINT)
-    bar.ax.tick_params(labelsize=8, colors=INK, length=0)
     return png(figure)
 
 

@@ -12,16 +12,18 @@ from functools import cached_property
 
 import numpy as np
 
-from mlops_assets.ml.drift.effects import ATOM, NEIGHBOURS, Counts
-from mlops_assets.ml.drift.units import Floats
+from mlops_assets.ml.drift.effects import ATOM, NEIGHBOURS, Counts, heaviest
+from mlops_assets.ml.drift.units import Floats, Moments
 from mlops_assets.ml.profiles import binning
 from mlops_assets.ml.profiles.categorical import CategoricalProfile
 from mlops_assets.ml.profiles.numeric import NumericProfile
 from mlops_assets.ml.profiles.profile import ColumnProfile, Profile
 
-
 FEW = 0.1
 """What is as little beside the rest is overlooked when a cause is named."""
+
+FAR = 0.5
+"""A sentinel is out of the baseline's range by so many times its width."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ class Numbers:
     def knots(self) -> Floats:
         return self.profile.knots
 
+    @property
+    def moments(self) -> Moments:
+        """Of the finite values."""
+        return Moments(self.profile.mean, self.profile.std, max(self.present - self.infinite, 1))
+
+    @cached_property
+    def heaviest(self) -> float:
+        """The largest share of a bin, the few that hold more than others aside."""
+        return float(heaviest(self.counts[None, 1:-1] / max(self.present, 1))[0])
+
     def value_of(self, place: int) -> float:
         """The value that a bin of `counts` most likely stands for."""
         if place in (0, len(self.counts) - 1):
@@ -110,7 +122,8 @@ class Numbers:
         other = baseline.profile.tails
         there = int(other.counts[other.cells == cells[place]].sum())
         share = counts[place] / self.present
-        if share < ATOM * max(beside / self.present, there / baseline.present):
+        usual = max(there / baseline.present, baseline.heaviest, beside / self.present)
+        if share < ATOM * usual:
             return None
         low, high, all_counts = self.profile.cells
         # The cells below the bins come first, those above last.
@@ -133,14 +146,18 @@ class Numbers:
         return beyond - min(baseline.infinite and self.infinite, beyond)
 
     def single_outside(self, baseline: Numbers) -> float | None:
-        """The one value outside of the baseline's range, but for a few; None where there are many."""
+        """The one value far outside of the baseline's range, a few others aside; None if many."""
         if self.infinite:
             return None
+        width = baseline.maximum - baseline.minimum
         low, high, counts = self.profile.cells
         below = (high <= baseline.minimum) & (counts > 0)
         above = (low >= baseline.maximum) & (counts > 0)
         down = counts[below].sum() >= counts[above].sum()
         held, value = (below, self.minimum) if down else (above, self.maximum)
+        # The next value of a scale, such as one degree more, is no sentinel.
+        if max(baseline.minimum - value, value - baseline.maximum) < FAR * width:
+            return None
         at = np.flatnonzero((low <= value) & (value <= high) & held)
         if not len(at) or counts[at].sum() < (1 - FEW) * counts[below | above].sum():
             return None

@@ -46,7 +46,7 @@ _OFFSETS: tuple[tuple[float, float, str], ...] = (
 )
 # A change of unit moves nearly everything, and undone it leaves nearly nothing.
 _LEAST_BEFORE, _MOST_AFTER, _MOST_LEFT = 0.2, 0.06, 0.25
-_NEAR = 0.01
+_NEAR, _FARTHEST = 0.01, 0.1
 _INNER = slice(5, -5)
 _HOURS = 24
 
@@ -60,6 +60,15 @@ class UnitBreak:
     words: str
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Mean, standard deviation and number of a column's values."""
+
+    mean: float
+    deviation: float
+    rows: int
+
+
 def unit_break(window: Floats, baseline: Floats, n: int, m: int) -> UnitBreak | None:
     """The conversion that maps the baseline's quantiles onto the window's; None if none does.
 
@@ -69,8 +78,8 @@ def unit_break(window: Floats, baseline: Floats, n: int, m: int) -> UnitBreak | 
 
     >>> heights = np.random.default_rng(0).normal(170, 10, 5000)
     >>> ticks = np.linspace(0, 1, 256)
-    >>> found = unit_break(np.quantile(heights / 2.54, ticks), np.quantile(heights, ticks), 5000, 5000)
-    >>> found.words
+    >>> now, then = np.quantile(heights / 2.54, ticks), np.quantile(heights, ticks)
+    >>> unit_break(now, then, 5000, 5000).words
     'centimetres are now inches'
     """
     before = quantile_distance(window, baseline)
@@ -89,8 +98,32 @@ def unit_break(window: Floats, baseline: Floats, n: int, m: int) -> UnitBreak | 
     # How well the ratio is known: the relative error of a mean about the origin.
     error = np.std(inner) / np.sqrt(square / len(inner)) * np.sqrt(1 / n + 1 / m)
     near = max(_NEAR, 3 * float(error))
-    if near > 0.1 or quantile_distance(window, baseline * ratio) > most:
+    if near > _FARTHEST or quantile_distance(window, baseline * ratio) > most:
         return None
+    return _known(ratio, near)
+
+
+def scale_break(window: Moments, baseline: Moments) -> UnitBreak | None:
+    """As `unit_break`, by mean and standard deviation: where the window is so far off the
+    baseline's scale that its quantiles are known too coarsely. Both must tell the same factor.
+
+    >>> scale_break(Moments(0.17, 0.01, 5000), Moments(170, 10, 5000)).words
+    'single units are now thousands (or kilo)'
+    """
+    if not (baseline.mean and baseline.deviation and window.deviation):
+        return None
+    ratio = window.mean / baseline.mean
+    if ratio <= 0:
+        return None
+    chance = np.sqrt(1 / window.rows + 1 / baseline.rows)
+    near = max(_NEAR, 3 * abs(baseline.deviation / baseline.mean) * float(chance))
+    spread = window.deviation / baseline.deviation / ratio
+    if near > _FARTHEST or abs(spread - 1) > max(_FARTHEST, 3 * float(chance)):
+        return None
+    return _known(ratio, near)
+
+
+def _known(ratio: float, near: float) -> UnitBreak | None:
     for factor, small, large in _FACTORS:
         for known, words in (
             (factor, f"{small} are now {large}"),
@@ -116,9 +149,7 @@ def clock_shift(window: Floats, baseline: Floats) -> int | None:
         np.bincount((values // per_hour).astype(int) % _HOURS, minlength=_HOURS) / len(values)
         for values in (window, baseline)
     ]
-    distances = [
-        0.5 * np.abs(hours[0] - np.roll(hours[1], step)).sum() for step in range(_HOURS)
-    ]
+    distances = [0.5 * np.abs(hours[0] - np.roll(hours[1], step)).sum() for step in range(_HOURS)]
     step = int(np.argmin(distances))
     if distances[0] < _LEAST_BEFORE / 2 or distances[step] > _MOST_LEFT * distances[0]:
         return None

@@ -99,26 +99,20 @@ def history(
 def ages(curve: Sequence[AgeQuality], metric: str) -> bytes:
     """What models of each age lose against the freshest on the same partitions, with intervals."""
     figure, axes = canvas(6.4, 3.9, f"Staleness: {metric} lost by age, on the same partitions")
-    lost = [(point.age, point.loss, point.pairs) for point in curve if point.loss is not None]
+    lost = [(point.age, point.loss) for point in curve if point.loss is not None]
     if not lost:
         return empty(figure, axes, "no partition was answered by models of two ages yet")
     first = min(point.age for point in curve)
     axes.axhline(0, color=FAINT, linewidth=1.4, zorder=1)
-    places = [first, *(age for age, _, _ in lost)]
-    values = [0.0, *(loss.value for _, loss, _ in lost)]
+    places = [first, *(age for age, _ in lost)]
+    values = [0.0, *(loss.value for _, loss in lost)]
     axes.plot(places, values, color=COLOURS[0], marker="o", markersize=5, linewidth=2.0)
-    for age, loss, pairs in lost:
+    for age, loss in lost:
         axes.vlines(age, loss.low, loss.high, color=COLOURS[0], linewidth=1.2)
-        axes.annotate(
-            f"{pairs}",
-            (age, loss.value),
-            xytext=(5, 5),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK,
-        )
-    axes.set_xlabel("partitions since the model's own (numbers: pairs)", color=INK, fontsize=9)
     axes.set_ylabel(f"{metric} worse by", color=INK, fontsize=9)
     step = -(-len(places) // _TICKS)
-    axes.set_xticks(places[::step])
+    pairs = {point.age: point.pairs for point in curve}
+    names = [f"{age}\n{pairs[age]} pair{'s' * (pairs[age] != 1)}" for age in places[::step]]
+    axes.set_xticks(places[::step], names)
+    axes.set_xlabel("partitions since the model's own", color=INK, fontsize=9)
     return png(figure)

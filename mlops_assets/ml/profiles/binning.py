@@ -28,12 +28,14 @@ UNIT = 2**FRACTION
 """Whole units of the sums in a step of the grid."""
 
 _BLOCK = 16_384
-# BLAS starts threads for vectors above 10,000: not worth it, and it would count as CPU time.
-_ROWS = 2
+# BLAS starts threads for vectors above 10,000, which here cost more than they bring.
+_DOT = 8_192
 _COARSE = 7
 # Adding and subtracting 1.5 · 2^(52 − b) rounds to multiples of 2^−b: the float has no more bits.
 _TO_UNIT = 1.5 * 2.0 ** (52 - FRACTION)
 _TO_COARSE = 1.5 * 2.0 ** (52 - _COARSE)
+# What is rounded to a place from 0 to below 4,096 has a bin; halves are rounded to even units.
+_FIRST, _LAST = -(2.0 ** -(FRACTION + 1)), BINS - 2.0 ** -(FRACTION + 1)
 # Places beyond count as this far away, so that no sum becomes infinite.
 _FARTHEST = 2.0**400
 
@@ -73,6 +75,7 @@ def place(values: np.ndarray, counts: np.ndarray, grid: Grid) -> Binned:
     with np.errstate(all="ignore"):
         units = np.rint(np.clip((values - grid.low) / grid.step, -_FARTHEST, _FARTHEST) * UNIT)
     finite = np.isfinite(values)
+    far = units / UNIT
     inside = (units >= 0) & (units < BINS * UNIT)
     above = ~inside & (units > 0)
     bins = np.zeros(BINS + 2, np.int64)
@@ -89,7 +92,12 @@ def place(values: np.ndarray, counts: np.ndarray, grid: Grid) -> Binned:
         squares += unit * unit * often
     return Binned(
         counts=bins,
-        tails=Tails.of(units[~inside] / UNIT, ~finite[~inside], counts[~inside]),
+        tails=Tails.merge(
+            [
+                Tails.of(far[~inside & finite], counts[~inside & finite]),
+                Tails.endless(far[~finite], counts[~finite]),
+            ]
+        ),
         below=sums[0],
         inside=sums[1],
         above=sums[2],
@@ -116,56 +124,66 @@ class _Counter:
         size = len(block)
         values = np.ascontiguousarray(block, dtype=np.float64)
         place, index = self._place[:size], self._index[:size]
-        least, most = values.min(), values.max()
+        least, most, missing = values.min(), values.max(), 0
+        if np.isnan(least):
+            missing = size - int(np.count_nonzero(values == values))
+            self._nan += missing
+            if missing == size:
+                return
+            least, most = np.fmin.reduce(values), np.fmax.reduce(values)
         np.subtract(values, self._low, out=place)
         np.multiply(place, self._per_step, out=place)
-        plain = bool(self._inside(np.array([least, most])).all())
-        outside = None if plain else self._set_aside(values, place)
-        if plain:
+        if self._inside(least) and self._inside(most):
             self._least, self._most = min(self._least, least), max(self._most, most)
+            if missing:
+                np.fmax(place, 0.0, out=place)
+        else:
+            missing += self._set_aside(values, place)
+        # What has no bin is still there as a zero, to be taken off bin 0.
+        self._bins[0] -= missing
         np.add(place, _TO_UNIT, out=place)
         # The low bits of the float are now the place in units: shifted, its bin.
         np.right_shift(place.view(np.int64), FRACTION, out=index)
         np.bitwise_and(index, BINS - 1, out=index)
         self._bins += np.bincount(index, minlength=BINS)
-        if outside is not None:
-            self._bins[0] -= outside
         np.subtract(place, _TO_UNIT, out=place)
         self._add_sums(place)
 
-    def _inside(self, values: np.ndarray) -> np.ndarray:
-        """Whether values have a bin, by the very arithmetic that counts them."""
-        rounded = ((values - self._low) * self._per_step + _TO_UNIT) - _TO_UNIT
-        return (rounded >= 0) & (rounded < BINS)
+    def _inside(self, value: np.float64) -> bool:
+        """Whether a value has a bin, by the very arithmetic that counts it."""
+        return bool(_FIRST <= (value - self._low) * self._per_step < _LAST)
 
     def _set_aside(self, values: np.ndarray, place: np.ndarray) -> int:
-        """Count what has no bin; it stays in the block as a zero, to be taken off bin 0."""
-        outside = ~self._inside(values)
-        strange, places = values[outside], place[outside]
-        place[outside] = 0.0
-        self._nan += int(np.isnan(strange).sum())
-        infinite = np.isinf(strange)
-        self._inf += int(infinite.sum())
-        finite = np.isfinite(strange)
-        known = ~np.isnan(strange)
-        above = places[known] > 0
-        self._over += int(above.sum())
-        self._under += int(len(above) - above.sum())
-        self._tails.append(Tails.of(places[known], infinite[known]))
-        self._add_far(np.clip(places[finite], -_FARTHEST, _FARTHEST))
-        inner = values if finite.all() and not len(strange) else values[np.isfinite(values)]
-        if len(inner):
-            self._least = min(self._least, inner.min())
-            self._most = max(self._most, inner.max())
-        return len(strange)
+        """Count what lies beyond the bins; it and NaN become zeros. Returns how many it is."""
+        under, over = place < _FIRST, place >= _LAST
+        below, above = int(np.count_nonzero(under)), int(np.count_nonzero(over))
+        self._under += below
+        self._over += above
+        beyond = place[np.logical_or(under, over)]
+        np.copyto(place, 0.0, where=~((place >= _FIRST) & (place < _LAST)))
+        finite = np.isfinite(values)
+        known = values[finite]
+        if len(known):
+            self._least, self._most = min(self._least, known.min()), max(self._most, known.max())
+        # A finite value may be infinitely many steps away: it still counts as finite.
+        infinite = int(np.count_nonzero(np.isinf(values)))
+        if infinite:
+            endless = np.isinf(values[np.logical_or(under, over)])
+            self._inf += infinite
+            self._tails.append(Tails.endless(beyond[endless]))
+            beyond = beyond[~endless]
+        if len(beyond):
+            self._tails.append(Tails.of(beyond))
+            self._add_far(np.clip(beyond, -_FARTHEST, _FARTHEST, out=beyond))
+        return below + above
 
     def _add_sums(self, place: np.ndarray) -> None:
         coarse = self._coarse[: len(place)]
         np.add(place, _TO_COARSE, out=coarse)
         np.subtract(coarse, _TO_COARSE, out=coarse)
         np.subtract(place, coarse, out=place)
-        rows = _ROWS if len(place) == _BLOCK else 1
-        for c, r in zip(coarse.reshape(rows, -1), place.reshape(rows, -1), strict=True):
+        for start in range(0, len(place), _DOT):
+            c, r = coarse[start : start + _DOT], place[start : start + _DOT]
             self._sum += int(c.sum() * UNIT) + int(r.sum() * UNIT)
             square = int(c.dot(c) * 4.0**_COARSE) << 2 * (FRACTION - _COARSE)
             mixed = int(c.dot(r) * 2.0 ** (_COARSE + FRACTION)) << (FRACTION - _COARSE)
@@ -173,24 +191,21 @@ class _Counter:
 
     def _add_far(self, places: np.ndarray) -> None:
         """Add places beyond the bins, which may need more than 64 bits."""
-        units = np.rint(places * UNIT)
+        units = np.rint(np.multiply(places, UNIT, out=places), out=places)
         near = np.abs(units) < 2.0**48
-        small = units[near].astype(np.int64)
+        if not near.all():
+            for unit in map(int, units[~near].tolist()):
+                self._below += min(unit, 0)
+                self._above += max(unit, 0)
+                self._squares += unit * unit
+            units = units[near]
+        small = units.astype(np.int64)
+        above = int(np.maximum(small, 0).sum())
+        self._above += above
+        self._below += int(small.sum()) - above
         # Whole numbers a · 2²⁴ + b: products of their parts fit 64 bits, also added up.
         a, b = small >> 24, small & (2**24 - 1)
-        for sign in (-1, 1):
-            chosen = small[(small > 0) == (sign > 0)]
-            self._put(sign, int(chosen.sum()))
         self._squares += (int(a @ a) << 48) + (int(a @ b) << 25) + int(b @ b)
-        for unit in map(int, units[~near].tolist()):
-            self._put(1 if unit > 0 else -1, unit)
-            self._squares += unit * unit
-
-    def _put(self, sign: int, units: int) -> None:
-        if sign > 0:
-            self._above += units
-        else:
-            self._below += units
 
     def result(self) -> Binned:
         counts = np.concatenate([[self._under], self._bins, [self._over]]).astype(np.int64)

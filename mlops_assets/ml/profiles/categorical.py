@@ -4,18 +4,19 @@ Here: the profile of one categorical column and its arithmetic. Not here: readin
 categories (`columns`), comparing two profiles (`distances`).
 
 A cap on what is named must not make a profile depend on the order of merging, as "the 1,000 most
-frequent" would: what one part dropped, the whole may need. Therefore a category's rank is a property
-of the category alone. First come those of the column's `Vocabulary` (the most frequent ones when it
-was fitted), which are always named; then all others by a hash of their text. Of these the first 512
-are named, the rest is added to ``other``. A category that is among the first 512 of the whole is
-among the first 512 of every part, so its count is never lost: merging is exact in any order, and
-what is named at random is a fair sample of the rare ("bottom-k": Cohen and Kaplan, "Summarizing
+frequent" would: what one part dropped, the whole may need. Therefore a category's rank is a
+property of the category alone. First come those of the column's `Vocabulary` (the most frequent
+ones when it was fitted), which are always named; then all others by a hash of their text. Of these
+the first 512 are named, the rest is added to ``other``. A category that is among the first 512 of
+the whole is among the first 512 of every part, so its count is never lost: merging is exact in any
+order, and what is named is a fair sample of the rare ("bottom-k": Cohen and Kaplan, "Summarizing
 data using bottom-k sketches", PODC 2007).
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,9 +56,9 @@ class CategoricalProfile:
     kind: ClassVar[str] = "categorical"
 
     @classmethod
-    def of(cls, counts: Mapping[str, int], vocabulary: Vocabulary, *, missing: int = 0) -> (
-        CategoricalProfile
-    ):
+    def of(
+        cls, counts: Mapping[str, int], vocabulary: Vocabulary, *, missing: int = 0
+    ) -> CategoricalProfile:
         """Of the counts of all categories."""
         return cls._capped(
             rows=sum(counts.values()) + missing,
@@ -165,8 +166,11 @@ class CategoricalProfile:
         whole = cls(rows, missing, counts, frequent, other, ALL, version).reached(reach)
         if len(whole.counts) - len(frequent) <= CAP:
             return whole
-        hashes = sorted(_hash(name) for name in whole.counts.keys() - frequent)
-        return whole.reached(hashes[CAP])
+        hashes = {name: _hash(name) for name in whole.counts.keys() - frequent}
+        cut = heapq.nsmallest(CAP + 1, hashes.values())[-1]
+        named = {n: rows for n, rows in whole.counts.items() if hashes.get(n, -1) < cut}
+        other = whole.other + sum(whole.counts.values()) - sum(named.values())
+        return replace(whole, counts=named, other=other, reach=cut)
 
 
 def _hash(name: str) -> int:

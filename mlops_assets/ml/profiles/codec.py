@@ -4,8 +4,8 @@ Here: the format and its limits. Not here: SageMaker's statistics.json (`statist
 
 ``MLPF``, version, size of what follows when unpacked (uint32), zstd. Unpacked: size of the header
 (uint32), the header, the arrays. Bins are stored as differences to their neighbours in the fewest
-bytes, byte by byte (all lowest bytes first), which is what makes them small. A reader allocates what
-the limits allow, whatever the bytes say.
+bytes, byte by byte (all lowest bytes first), which is what makes them small. A reader allocates
+what the limits allow, whatever the bytes say.
 """
 
 from __future__ import annotations
@@ -192,7 +192,8 @@ def _read_category(fields: Mapping[str, Any], reader: _Reader) -> CategoricalPro
 
 def _put(values: np.ndarray, arrays: list[np.ndarray]) -> int:
     """Append whole numbers to what is stored; returns the bytes that each takes."""
-    steps = np.diff(values.astype(np.int64), prepend=0)
+    whole: np.ndarray = values.astype(np.int64)
+    steps = np.concatenate([whole[:1], whole[1:] - whole[:-1]])
     folded = ((steps << 1) ^ (steps >> 63)).view(np.uint64)
     width = max((int(folded.max(initial=0)).bit_length() + 7) // 8, 1)
     planes = folded.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].T

@@ -39,7 +39,7 @@ def wasserstein(a: NumericProfile, b: NumericProfile) -> float:
     """
     if not (a.present > a.inf and b.present > b.inf):
         return math.nan
-    cells, (low, high), first, second = _aligned(a, b)
+    (low, high), first, second = _aligned(a, b)
     finite = np.isfinite(low) & np.isfinite(high)
     difference = np.cumsum(
         first[finite] / first[finite].sum() - second[finite] / second[finite].sum()
@@ -93,7 +93,7 @@ def counts(
         ProfileMismatch: a side is numeric and the other categorical, or their grids differ.
     """
     if isinstance(a, NumericProfile) and isinstance(b, NumericProfile):
-        _, _, first, second = _aligned(a, b)
+        _, first, second = _aligned(a, b)
         return first, second
     if isinstance(a, CategoricalProfile) and isinstance(b, CategoricalProfile):
         a, b = named_alike(a, b)
@@ -114,7 +114,7 @@ def named_alike(
 
 
 def _shares(a: NumericProfile, b: NumericProfile) -> tuple[np.ndarray, np.ndarray]:
-    _, _, first, second = _aligned(a, b)
+    _, first, second = _aligned(a, b)
     return first / a.present, second / b.present
 
 
@@ -143,9 +143,8 @@ def _by_decile(
 
 def _aligned(
     a: NumericProfile, b: NumericProfile
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-    """Cells beyond the grid that either has, with the bins between them: (cells, edges in steps,
-    counts of a, counts of b)."""
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+    """The bins with the cells beyond that either has: (edges in steps, counts of a, of b)."""
     if a.grid != b.grid and a.present and b.present:
         raise ProfileMismatch(
             f"counted on grids {a.grid.version} and {b.grid.version}: regrid() one like the other"
@@ -156,7 +155,7 @@ def _aligned(
     bins = np.arange(BINS + 1, dtype=float)
     start = np.concatenate([low[:under], bins[:-1], low[under:]])
     end = np.concatenate([high[:under], bins[1:], high[under:]])
-    return cells, (start, end), _on(a, cells, under), _on(b, cells, under)
+    return (start, end), _on(a, cells, under), _on(b, cells, under)
 
 
 def _on(profile: NumericProfile, cells: np.ndarray, under: int) -> np.ndarray:

@@ -5,7 +5,7 @@ Here: drawing. Not here: counting. matplotlib is imported when a picture is draw
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,18 +20,26 @@ if TYPE_CHECKING:
 
 _BARS = 40
 _CATEGORIES = 8
+_FEW = 4
 _ACROSS = 4
 
 
-def overview(profile: Profile, *, hide: Collection[str] = (), most: int = 24) -> bytes:
-    """The distribution of each of the first ``most`` columns, as a PNG.
+def overview(
+    profile: Profile,
+    *,
+    names: Sequence[str] | None = None,
+    hide: Collection[str] = (),
+    most: int = 24,
+) -> bytes:
+    """The distributions of the first ``most`` columns, as a PNG.
 
     Args:
+        names: which, in this order; all by default.
         hide: personal columns, of which only the share of missing values is told.
     """
     from matplotlib.figure import Figure
 
-    names = list(profile.columns)[:most]
+    names = [n for n in names or profile.columns if n in profile.columns][:most]
     down = max(-(-len(names) // _ACROSS), 1)
     figure = Figure(
         figsize=(2.5 * _ACROSS, 1.55 * down), dpi=110, layout="constrained", facecolor="white"
@@ -75,6 +83,8 @@ def _numbers(axes: Axes, column: NumericProfile) -> None:
         axes.bar(at, column.counts[1:-1][held], width=width, color=COLOURS[0], linewidth=0)
         if len(at) == 1:
             axes.set_xlim(at[0] - 3, at[0] + 3)
+        if len(at) <= _FEW:
+            axes.set_xticks(at)
         return
     edges = np.linspace(low, high, _BARS + 1)
     heights = np.diff(column.cumulated(edges))
@@ -91,7 +101,9 @@ def _categories(axes: Axes, column: CategoricalProfile) -> None:
         names, rows, colours = [*names, "others"], [*rows, rest], [*colours, FAINT]
     axes.bar(range(len(rows)), rows, color=colours, width=0.7, linewidth=0)
     turned = sum(map(len, names)) > 24
-    axes.set_xticks(range(len(rows)), names, rotation=35 if turned else 0, ha="right" if turned else "center")
+    axes.set_xticks(range(len(rows)), names)
+    if turned:
+        axes.tick_params(axis="x", labelrotation=35)
 
 
 def _percent(share: float) -> str:

@@ -78,11 +78,11 @@ class Profile:
         return {name: self._column(name) for name in names}
 
     def _column(self, name: str) -> ColumnProfile:
-        number, category = self.numeric.get(name), self.categorical.get(name)
-        if number is None or category is None:
-            found = number or category
-            assert found is not None
-            return found
+        if name not in self.categorical:
+            return self.numeric[name]
+        if name not in self.numeric:
+            return self.categorical[name]
+        number, category = self.numeric[name], self.categorical[name]
         if number.present and category.present:
             return MixedProfile(number, category)
         rows, missing = number.rows + category.rows, number.missing + category.missing
@@ -142,7 +142,7 @@ def profile(frame: pd.DataFrame, grids: Grids, *, hide: Collection[str] = ()) ->
     for name, series in _columns(frame):
         grid = grids.get(name)
         if values.is_number(series.dtype):
-            bins = grid if isinstance(grid, Grid) else _fit(series)
+            bins = grid if isinstance(grid, Grid) else _fit(series) or Grid.without_values()
             numeric[name] = NumericProfile.of(
                 values.numbers(series), bins, rows=len(series), absent=values.absent(series)
             )
@@ -161,12 +161,13 @@ def fit_grids(frame: pd.DataFrame, *, hide: Collection[str] = ()) -> dict[str, A
     """
     grids: dict[str, AnyGrid] = {}
     for name, series in _columns(frame):
-        if not series.notna().any():
-            continue
+        grid: AnyGrid | None = None
         if values.is_number(series.dtype):
-            grids[name] = _fit(series)
-        else:
-            grids[name] = Vocabulary.fit(_categories(series, name in hide)[0])
+            grid = _fit(series)
+        elif series.notna().any():
+            grid = Vocabulary.fit(_categories(values.sample(series), name in hide)[0])
+        if grid is not None:
+            grids[name] = grid
     return grids
 
 
@@ -219,7 +220,7 @@ def _columns(frame: pd.DataFrame) -> Iterable[tuple[str, pd.Series]]:
         yield name, frame.iloc[:, place]
 
 
-def _fit(series: pd.Series) -> Grid:
+def _fit(series: pd.Series) -> Grid | None:
     return Grid.fit_chunks(values.numbers(series), len(series))
 
 
@@ -230,9 +231,7 @@ def _categories(series: pd.Series, hidden: bool) -> tuple[dict[str, int], int]:
     return counts, missing
 
 
-def _each(
-    parts: Sequence[Mapping[str, _P]], add: Callable[[Sequence[_P]], _P]
-) -> dict[str, _P]:
+def _each(parts: Sequence[Mapping[str, _P]], add: Callable[[Sequence[_P]], _P]) -> dict[str, _P]:
     merged: dict[str, _P] = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         try:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from mlops_assets.ml.profiles.categorical import CategoricalProfile
-from mlops_assets.ml.profiles.numeric import KNOTS, NumericProfile
+from mlops_assets.ml.profiles.figures import KNOTS
+from mlops_assets.ml.profiles.numeric import NumericProfile
 from mlops_assets.ml.profiles.profile import ColumnProfile, MixedProfile, Profile
 from mlops_assets.ml.profiles.tails import INFINITE
 

@@ -48,19 +48,26 @@ class Tails:
     __hash__ = None  # type: ignore[assignment]
 
     @classmethod
-    def of(
-        cls, places: np.ndarray, infinite: np.ndarray, counts: np.ndarray | None = None
-    ) -> Tails:
+    def of(cls, places: np.ndarray, counts: np.ndarray | None = None) -> Tails:
         """Count places beyond the bins, in steps from the grid's low end."""
         above = places > 0
         beyond = np.where(above, places - BINS, -places)
+        np.clip(beyond, 0.0, 2.0**900, out=beyond)
         # Bits of a float from 1 on, without the last ones, count octaves and parts of them.
-        bits = (np.clip(beyond, 0.0, 2.0**900) / _WIDTH + 1.0).view(np.int64)
-        cells = (bits >> _SHIFT) - _ONE
-        cells[infinite] = INFINITE
-        if counts is None:
-            counts = np.ones(len(cells), np.int64)
-        return cls._collect(np.where(above, cells, -1 - cells), counts)
+        cells = ((beyond / _WIDTH + 1.0).view(np.int64) >> _SHIFT) - _ONE
+        cells = np.where(above, cells, -1 - cells)
+        if counts is not None:
+            return cls._collect(cells, counts)
+        first = int(cells.min(initial=0))
+        found = np.bincount(cells - first)
+        some = np.flatnonzero(found)
+        return cls((some + first).astype(np.int32), found[some])
+
+    @classmethod
+    def endless(cls, places: np.ndarray, counts: np.ndarray | None = None) -> Tails:
+        """Count infinities."""
+        cells = np.where(places > 0, INFINITE, -1 - INFINITE)
+        return cls._collect(cells, np.ones(len(cells), np.int64) if counts is None else counts)
 
     @classmethod
     def merge(cls, parts: Sequence[Tails]) -> Tails:

@@ -29,11 +29,12 @@ class Log(Generic[Entry]):
 
     def tail(self, limit: int | None = None) -> tuple[list[Entry], int]:
         """The last entries (all of them without a limit), oldest first, and the last's number."""
-        uris = [info.uri for info in self.objects.list(f"{self.uri}/")]
-        end = int(uris[-1].rpartition("/")[2].removesuffix(".json")) if uris else 0
-        wanted = uris if limit is None else uris[max(0, len(uris) - limit) :]
+        found = list(self.objects.list(f"{self.uri}/"))
+        end = int(found[-1].uri.rpartition("/")[2].removesuffix(".json")) if found else 0
+        wanted = found if limit is None else found[max(0, len(found) - limit) :]
         store = cast(Hashable, self.objects)
-        return [self.kind.model_validate_json(_read(store, uri)) for uri in wanted], end
+        read = [_read(store, info.uri, info.modified) for info in wanted]
+        return [self.kind.model_validate_json(data) for data in read], end
 
     def append(self, entry: Entry, *, after: int) -> bool:
         """Write the entry that follows number ``after``; False where somebody else has."""
@@ -43,6 +44,7 @@ class Log(Generic[Entry]):
 
 
 @lru_cache(maxsize=4096)
-def _read(objects: Hashable, uri: str) -> bytes:
-    # Entries never change: a sensor that looks at them each minute reads each one once.
+def _read(objects: Hashable, uri: str, modified: float) -> bytes:
+    # Entries never change: a sensor that looks at them each minute reads each one once. Its time
+    # tells an entry from its namesake in a store that was emptied meanwhile.
     return cast(Objects, objects).read(uri)

@@ -20,6 +20,7 @@ class Piece:
         words: what it found.
         link: the asset's page in the UI (a path that begins with ``/``), or a record's URI.
         current: False where what it was shown of has been made anew since.
+        known: False where it could not be told (too few rows, no baseline), which is no evidence.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Piece:
     words: str
     link: str = ""
     current: bool = True
+    known: bool = True
 
 
 @dataclass(frozen=True)

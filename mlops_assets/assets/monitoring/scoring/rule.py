@@ -43,15 +43,18 @@ class Rule:
         """The line, as the evidence stands."""
         found = [evidence.pieces[name] for name in self.needs if name in evidence.pieces]
         missing = [name for name in self.needs if name not in evidence.pieces]
-        failing = [piece for piece in found if not piece.passed]
+        unknown = [piece for piece in found if not piece.known]
+        failing = [piece for piece in found if piece.known and not piece.passed]
         stale = [piece for piece in found if self._stale(piece, evidence.now)]
         if failing:
             return self._line("failing", failing, evidence, _words(failing))
-        if not missing and not stale:
+        if not (missing or unknown or stale):
             return self._line("automatic", found, evidence, _words(found))
         spoken = evidence.by_hand.get(self.id)
         if spoken is not None and evidence.now - spoken.at <= BY_HAND_FOR.total_seconds():
             return self._line("by hand", [spoken], evidence, spoken.words)
+        if unknown:
+            return self._line("missing", found, evidence, _words(unknown))
         if missing:
             return self._line("missing", found, evidence, f"not there yet: {', '.join(missing)}")
         return self._line("stale", stale, evidence, self._why_stale(stale))
