@@ -83,3 +83,21 @@ def test_signing_is_off_until_a_key_is_named(monkeypatch, tmp_path):
     assert signing.signing_key == "/run/secrets/sign.pem"
     assert signing.verify_key == "arn:aws:kms:eu-west-1:123456789012:key/1"
     assert signing.required
+
+
+def test_a_webhook_is_told_over_https_only_and_its_address_stays_secret(monkeypatch):
+    """Whoever reads the address can write to the channel: no repr and no error may show it."""
+    monkeypatch.setenv("MLOPS_ALERT_WEBHOOK", "http://hooks.example.com/s3cret")
+    with pytest.raises(SettingsError, match="MLOPS_ALERT_WEBHOOK=…: .*https") as error:
+        Settings.load()
+    assert "s3cret" not in str(error.value)
+    monkeypatch.setenv("MLOPS_ALERT_WEBHOOK", "https://hooks.example.com/s3cret")
+    settings = Settings.load()
+    assert settings.alert_webhook.endswith("s3cret")
+    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in repr(build_resources(settings))
+
+
+def test_a_webhook_on_this_machine_may_be_plain_http(monkeypatch):
+    monkeypatch.setenv("MLOPS_ALERT_WEBHOOK", "http://127.0.0.1:8080/x")
+    assert Settings.load().alert_webhook == "http://127.0.0.1:8080/x"

@@ -96,27 +96,33 @@ class Environments:
         return self._cache / "environments" / peer.environment_name / "bin"
 
     def _install(self, name: str) -> None:
-        requirements = HERE / f"{name}.txt"
-        digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-        directory = self._cache / "environments" / name
-        stamp = directory / STAMP
-        if stamp.exists() and stamp.read_text() == digest:
-            return
-        print(f"installing {requirements.name} …", flush=True)
-        shutil.rmtree(directory, ignore_errors=True)
-        uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-        python = directory / "bin" / "python"
-        if uv:
-            _call([uv, "venv", "-q", "--python", sys.executable, str(directory)])
-            _call([uv, "pip", "install", "-q", "--python", str(python), "-r", str(requirements)])
-        else:
-            _call([sys.executable, "-m", "venv", str(directory)])
-            _call([str(python), "-m", "pip", "install", "-q", "-r", str(requirements)])
-        stamp.write_text(digest)
+        install(HERE / f"{name}.txt", self._cache / "environments" / name)
 
     def _run(self, peer: Peer, script: str) -> None:
         name, *arguments = script.split()
         _call([str(self._bin(peer) / "python"), str(HERE / name), *arguments])
+
+
+def install(requirements: Path, directory: Path) -> Path:
+    """A virtual environment with exactly these requirements, made if it is not there yet.
+
+    Returns its Python. Raises NotInstalled.
+    """
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    stamp, python = directory / STAMP, directory / "bin" / "python"
+    if stamp.exists() and stamp.read_text() == digest:
+        return python
+    print(f"installing {requirements.name} …", flush=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if uv:
+        _call([uv, "venv", "-q", "--python", sys.executable, str(directory)])
+        _call([uv, "pip", "install", "-q", "--python", str(python), "-r", str(requirements)])
+    else:
+        _call([sys.executable, "-m", "venv", str(directory)])
+        _call([str(python), "-m", "pip", "install", "-q", "-r", str(requirements)])
+    stamp.write_text(digest)
+    return python
 
 
 def _call(command: list[str]) -> None:

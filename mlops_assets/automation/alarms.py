@@ -19,10 +19,8 @@ from mlops_assets.assets.monitoring.records import (
     SkewRecord,
 )
 from mlops_assets.automation.evidence import RECENT
-from mlops_assets.automation.learnable import featured
 from mlops_assets.automation.targets import Targets
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.alerts import Alert, AlertChannels, Level
 from mlops_assets.resources.records import RecordNotFound, Store
 
@@ -53,14 +51,12 @@ def build(found: Targets) -> dg.SensorDefinition:
     )
     def alerts(
         context: dg.SensorEvaluationContext,
-        lake: LakeResource,
         store: Store,
         alerts: dg.ResourceParam[AlertChannels],
     ) -> dg.SkipReason:
         now = dt.datetime.now(dt.UTC)
-        newest = featured(pipeline, lake.open())[-RECENT:]
         told = []
-        for alert in worth_telling(pipeline, look(pipeline, store, newest, now)):
+        for alert in worth_telling(pipeline, look(pipeline, store, now)):
             channels = alerts.send(store, alert, repeat_after=pipeline.alerts.repeat_after, now=now)
             if channels:
                 told.append(f"{alert.title} ({', '.join(channels)})")
@@ -70,16 +66,14 @@ def build(found: Targets) -> dg.SensorDefinition:
     return alerts
 
 
-def look(
-    pipeline: MLPipeline, store: Store, partitions: Iterable[str], now: dt.datetime
-) -> Iterator[Alert]:
+def look(pipeline: MLPipeline, store: Store, now: dt.datetime) -> Iterator[Alert]:
     """Everything that is an alarm now, and every decision of the last day."""
-    for partition in partitions:
-        for kind, station in WATCHED:
+    for kind, station in WATCHED:
+        for partition in store.partitions(pipeline.name, station)[-RECENT:]:
             try:
                 record = store.load(kind, pipeline.name, station, partition)
             except RecordNotFound:
-                continue
+                continue  # removed meanwhile
             yield from of_record(pipeline, record)
     for decision in decisions(store, pipeline.name):
         if now - dt.datetime.fromisoformat(decision.at) < _NEWS:

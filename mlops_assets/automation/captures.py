@@ -26,7 +26,7 @@ def build(found: Targets) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{pipeline.name}_captures",
         target=found.selection(*stations),
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=300,
         description=(
             f"Watches the files that endpoint {pipeline.slug} captures requests and answers in, "
             f"and materializes {', '.join(stations)} for the partitions that have new ones."

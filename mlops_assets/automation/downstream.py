@@ -13,9 +13,10 @@ from mlops_assets.automation.targets import Targets
 
 # {station: what it follows}. Partitioned stations follow for the partitions concerned only.
 FOLLOWS: Mapping[str, tuple[str, ...]] = {
-    "bias": ("performance",),
-    "explanation": ("performance",),
-    "label_queue": ("performance",),
+    "bias": ("captures",),
+    "explanation": ("captures",),
+    "label_queue": ("captures",),
+    "audit": ("model",),
     "staleness": ("model",),
     "health": (
         "drift", "skew", "performance", "bias", "explanation", "staleness", "endpoint",

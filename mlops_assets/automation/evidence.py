@@ -55,8 +55,9 @@ class Scene:
             return None
 
     def recent(self, kind: type[Record], station: str) -> list[Record]:
-        """A station's records of the newest partitions, newest first."""
-        found = (self.record(kind, station, p) for p in self.featured[: -RECENT - 1 : -1])
+        """A station's newest records, newest first; features of their partitions may come later."""
+        partitions = self.store.partitions(self.pipeline.name, station)
+        found = (self.record(kind, station, p) for p in partitions[: -RECENT - 1 : -1])
         return [record for record in found if record is not None]
 
 

@@ -4,7 +4,7 @@ Here: which partitions labels became known in, and which events' partitions they
 the format of labels (`resources.monitoring.ground_truth`), judging (`assets.monitoring`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -23,22 +23,25 @@ from mlops_assets.resources.sagemaker.names import digest_of
 if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
 
+# What is judged again where labels have come.
+JUDGED = ("performance", "bias", "label_queue")
 # Labels of how many of the newest partitions are looked through for the events that they are of.
 _NEWEST = 40
 
 
 def build(found: Targets) -> dg.SensorDefinition:
-    """Materializes ``ground_truth`` where labels arrived, then ``performance`` of their events."""
+    """Materializes ``ground_truth`` where labels arrived, then judges their events again."""
     pipeline = found.pipeline
+    judged = found.existing(*JUDGED)
 
     @dg.sensor(
         name=f"{pipeline.name}_labels",
-        target=found.selection("ground_truth", "performance"),
+        target=found.selection("ground_truth", *judged),
         minimum_interval_seconds=60,
         description=(
             "Watches uploaded labels: materializes ground_truth for the partitions in which they "
-            "became known, then performance for the partitions whose events they are of, and only "
-            "those."
+            f"became known, then {', '.join(judged)} for the partitions whose events they are of, "
+            "and only those."
         ),
         tags=found.tags,
     )
@@ -47,7 +50,7 @@ def build(found: Targets) -> dg.SensorDefinition:
     ) -> Iterator[dg.RunRequest]:
         begun = Begun(store, pipeline.name, "labels")
         arrived = [
-            _request(found, "ground_truth", partition, version)
+            _request(found, ["ground_truth"], partition, version)
             for partition, version in uploaded(pipeline, store).items()
         ]
         yield from not_begun(arrived, begun, context.instance)
@@ -56,7 +59,7 @@ def build(found: Targets) -> dg.SensorDefinition:
             if begun.has(looked_through):
                 continue
             wanted = [
-                _request(found, "performance", events, looked_through)
+                _request(found, judged, events, looked_through)
                 for events in labelled_events(pipeline, lake.open(), partition)
             ]
             missing = list(not_begun(wanted, begun, context.instance))
@@ -99,10 +102,12 @@ def _written(pipeline: MLPipeline, lake: "Lake") -> dict[str, int | None]:
     return {p: lake.partition_snapshot(table, p) for p in lake.partitions(table)[-_NEWEST:]}
 
 
-def _request(found: Targets, station: str, partition: str, version: str) -> dg.RunRequest:
+def _request(
+    found: Targets, stations: Sequence[str], partition: str, version: str
+) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{found.pipeline.name}:{station}:{partition}:{version}",
+        run_key=f"{found.pipeline.name}:{stations[0]}:{partition}:{version}",
         partition_key=partition,
-        asset_selection=[found.key(station)],
+        asset_selection=[found.key(station) for station in stations],
         tags={"reason": "labels arrived"},
     )

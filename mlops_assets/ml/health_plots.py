@@ -32,7 +32,7 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     Args:
         effects: (columns, partitions) effect sizes, 0 to 1, NaN where there is none; the first row
             is drawn on top.
-        flagged: (column, partition) that counted as drift; framed.
+        flagged: (column, partition) that counted as drift; marked at their left.
     """
     shown = effects.iloc[:_COLUMNS_SHOWN]
     width = min(4.2 + 0.42 * max(len(effects.columns), 6), 11.0)
@@ -42,7 +42,7 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.patches import Rectangle
 
-    # Few shades: the picture's palette then has room for the frames.
+    # Few shades: the picture's palette then has room for the marks.
     colours = ListedColormap(_SHADES)
     norm = BoundaryNorm(_STEPS, len(_SHADES), extend="max")
     values = np.ma.masked_invalid(shown.to_numpy(float))
@@ -53,13 +53,12 @@ def drift(effects: pd.DataFrame, flagged: Collection[tuple[str, str]]) -> bytes:
     _partitions(axes, list(map(str, shown.columns)), offset=0.5)
     for column, partition in flagged:
         if column in shown.index and partition in shown.columns:
-            place = (shown.columns.get_loc(partition) + 0.06, shown.index.get_loc(column) + 0.06)
-            axes.add_patch(
-                Rectangle(
-                    place, 0.88, 0.88, fill=False, edgecolor=plots.COLOURS[1], linewidth=2, zorder=3
-                )
-            )
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.9, aspect=22, pad=0.02, ticks=_STEPS[1:])
+            place = (shown.columns.get_loc(partition) + 0.03, shown.index.get_loc(column) + 0.06)
+            axes.add_patch(Rectangle(place, 0.1, 0.88, color=plots.COLOURS[1], linewidth=0))
+    shrink = min(0.9, 2.4 / figure.get_figheight())
+    bar = figure.colorbar(
+        mesh, ax=axes, shrink=shrink, anchor=(0, 1), aspect=16, pad=0.02, ticks=_STEPS[1:]
+    )
     bar.set_label("effect size", color=plots.INK, fontsize=8)
     bar.outline.set_visible(False)
     bar.minorticks_off()

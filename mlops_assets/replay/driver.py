@@ -175,11 +175,12 @@ class Replay:
         return sent
 
     def _due(self, partition: str) -> pd.Timestamp:
-        """When a partition and its labels are there: late by as much as is declared."""
+        """When a partition is looked at: as late as its labels may be, and before the next ends."""
         window = self.world.pipeline.partitions.window(partition)
         if window is None:
             raise ReplayError(f"{partition} is no window of time")
-        return window[1] + self.world.pipeline.monitors.performance.labels_within
+        late = pd.Timedelta(self.world.pipeline.monitors.performance.labels_within)
+        return window[1] + min(late, (window[1] - window[0]) / 2)
 
     def _advance(self, partition: str) -> None:
         now, due = self.world.clock.now(), self._due(partition)

@@ -90,7 +90,6 @@ class Guarded:
         done = job.execute_in_process(
             run_config=request.run_config,
             instance=self.world.instance,
-            resources={name: self.world.resources[name] for name in job.required_resource_keys},
             tags={"dagster/run_key": str(request.run_key)},
         )
         assert done.success

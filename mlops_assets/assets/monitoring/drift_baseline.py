@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.monitoring.records import DriftRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -143,6 +144,7 @@ def baseline(
     """The baseline of one partition, of those with a profile.
 
     The champion's training partitions without this one, which must not hide in its own baseline.
+    Earlier partitions that were found broken are left out: a band around them would hide others.
     A static partition is its own, as it was when the champion was trained on it.
     """
     told = (
@@ -161,11 +163,22 @@ def baseline(
                 return Baseline(
                     kind="champion", words=words, partitions=trained, snapshot=known, **told
                 )
-    earlier = tuple(p for p in profiled if p < partition)[-_EARLIER:]
-    if pipeline.partitions.kind != "static" and earlier:
+    earlier: tuple[str, ...] = ()
+    if pipeline.partitions.kind != "static":
+        before = [p for p in profiled if p < partition][-_EARLIER:]
+        earlier = tuple(p for p in before if not _failed(pipeline, store, p))
+    if earlier:
         words = f"earlier partitions, {_span(earlier)}"
         return Baseline(kind="earlier", words=words, partitions=earlier, **told)
     return Baseline(kind="none", words="unknown: no baseline, nothing else is profiled", **told)
+
+
+def _failed(pipeline: MLPipeline, store: Store, partition: str) -> bool:
+    try:
+        found = store.load(DriftRecord, pipeline.name, "drift", partition)
+    except RecordNotFound:
+        return False
+    return found.status == "failing"
 
 
 def remember(

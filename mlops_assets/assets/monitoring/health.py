@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Sequence
 
 import dagster as dg
-import pandas as pd
 
 from mlops_assets.assets.monitoring import (
     health_actions,
@@ -21,7 +20,7 @@ from mlops_assets.assets.monitoring import (
 from mlops_assets.assets.monitoring.health_part import Part, overall
 from mlops_assets.assets.monitoring.records import HealthRecord
 from mlops_assets.assets.monitoring.station import monitoring_station
-from mlops_assets.assets.preview import image, table
+from mlops_assets.assets.preview import image
 from mlops_assets.assets.station import check, key
 from mlops_assets.ml.report.html import Figure, page
 from mlops_assets.pipeline import MLPipeline
@@ -119,14 +118,11 @@ def report_uri(pipeline: MLPipeline, store: Store) -> str:
 def _show(record: HealthRecord, found: list[Part]) -> dict[str, dg.MetadataValue]:
     shown: dict[str, dg.MetadataValue] = {
         "status": dg.MetadataValue.text(record.words),
-        "parts": table(
-            pd.DataFrame(
-                {
-                    "": [part.name for part in found],
-                    "status": [part.status or "" for part in found],
-                    "found": [part.figure for part in found],
-                    "bound": [part.bound for part in found],
-                }
+        # A list: a table's columns are too narrow for sentences there.
+        "parts": dg.MetadataValue.md(
+            "\n".join(
+                f"- **{part.name}**{f' *{part.status}*' if part.status else ''}: {part.figure}"
+                for part in found
             )
         ),
         "report": dg.MetadataValue.path(record.report_uri),

@@ -34,12 +34,18 @@ def drift(pipeline: MLPipeline, store: Store) -> Part:
             Figure(
                 health_plots.drift(_effects(records), _flagged(records)),
                 f"drift of {len(last.effects)} columns over {len(records)} partitions",
-                "Effect size against the champion's training data, by column and partition; "
-                "framed: counted as drift. Columns on top weigh most in the model.",
+                "Effect size against each partition's baseline, by column and partition; an orange "
+                f"bar: counted as drift. {_order(records)}",
             ),
             *_findings(last),
         ),
     )
+
+
+def _order(records: list[DriftRecord]) -> str:
+    if any(f.importance is not None for r in records for f in r.findings):
+        return "Columns on top weigh most in the model."
+    return "The largest changes are on top: no champion has told its importances yet."
 
 
 def _drift_figure(record: DriftRecord) -> str:
@@ -51,13 +57,11 @@ def _drift_figure(record: DriftRecord) -> str:
 
 
 def _drift_words(record: DriftRecord) -> str:
-    against = {
-        "champion": "the champion's training data",
-        "earlier": "earlier partitions, since no champion tells its training data",
-        "none": "nothing: there is no baseline yet",
-    }[record.baseline_kind]
-    return f"{record.rows:,} rows of {record.partition} against {against}" + (
-        f" ({record.baseline}, {record.baseline_rows:,} rows)." if record.baseline_rows else "."
+    if record.baseline_kind == "none":
+        return f"{record.rows:,} rows of {record.partition}; there is no baseline yet."
+    return (
+        f"{record.rows:,} rows of {record.partition} against {record.baseline_rows:,} of "
+        f"{record.baseline}."
     )
 
 
@@ -65,21 +69,23 @@ def _findings(record: DriftRecord) -> tuple[Table, ...]:
     if not record.findings:
         return ()
     ranked = sorted(record.findings, key=lambda f: (-(f.importance or 0.0), -(f.effect or 0.0)))
+    weighed = any(finding.importance is not None for finding in ranked)
     rows = tuple(
         (
             finding.column or "all rows",
             finding.kind.replace("_", " "),
             _number(finding.effect),
             _number(finding.threshold),
-            "" if finding.importance is None else f"{finding.importance:.1%}",
+            *([f"{finding.importance or 0:.1%}"] if weighed else []),
             finding.words,
         )
         for finding in ranked[:_SHOWN]
     )
     more = len(ranked) - len(rows)
+    importance = ("importance",) if weighed else ()
     return (
         Table(
-            ("column", "kind", "effect", "bound", "importance", "what it looks like"),
+            ("column", "kind", "effect", "bound", *importance, "what it looks like"),
             rows,
             numbers={"effect", "bound", "importance"},
             caption=f"What changed in {record.partition}"

@@ -165,35 +165,42 @@ def staleness(pipeline: MLPipeline, store: Store) -> Part:
         figure="loss unknown"
         if loss is None
         else f"{record.primary} {loss.value:+.4f} a partition of age",
-        words=record.words,
-        content=(
-            Figure(
-                health_plots.staleness(
-                    record.primary,
-                    [age.age for age in record.ages],
-                    [age.mean.value for age in record.ages],
-                    [age.mean.low for age in record.ages],
-                    [age.mean.high for age in record.ages],
-                    "partitions",
-                ),
-                f"{record.primary} by age of {record.models} models",
-                "Recorded models on later partitions: a model of age 1 answers the partition after "
-                "the one that it was judged on.",
+        words=record.words[:1].upper() + record.words[1:],
+        content=(*_curve(record), _ages(record)),
+    )
+
+
+def _curve(record: StalenessRecord) -> tuple[Figure, ...]:
+    if len(record.ages) < 2:
+        return ()
+    return (
+        Figure(
+            health_plots.staleness(
+                record.primary,
+                [age.age for age in record.ages],
+                [age.mean.value for age in record.ages],
+                [age.mean.low for age in record.ages],
+                [age.mean.high for age in record.ages],
+                "partitions",
             ),
-            Table(
-                ("age", "pairs", record.primary, "loss to the freshest"),
-                tuple(
-                    (
-                        f"{age.age}",
-                        f"{age.pairs}",
-                        f"{age.mean.value:.4f}",
-                        ""
-                        if age.loss is None
-                        else f"{age.loss.value:+.4f} [{age.loss.low:+.4f}, {age.loss.high:+.4f}]",
-                    )
-                    for age in record.ages
-                ),
-                numbers={"age", "pairs", record.primary, "loss to the freshest"},
-            ),
+            f"{record.primary} by age of {record.models} models",
+            "Recorded models on later partitions: a model of age 1 answers the partition after "
+            "the one that it was judged on.",
         ),
     )
+
+
+def _ages(record: StalenessRecord) -> Table:
+    rows = tuple(
+        (
+            f"{age.age}",
+            f"{age.pairs}",
+            f"{age.mean.value:.4f}",
+            ""
+            if age.loss is None
+            else f"{age.loss.value:+.4f} [{age.loss.low:+.4f}, {age.loss.high:+.4f}]",
+        )
+        for age in record.ages
+    )
+    columns = ("age", "pairs", record.primary, "loss to the freshest")
+    return Table(columns, rows, numbers=columns)

@@ -102,7 +102,9 @@ def traffic(pipeline: MLPipeline, sagemaker: SageMakerResource) -> Part:
                 "By the day (UTC), as CloudWatch counted them. Probes of rollouts and load tests "
                 "are requests too.",
             ),
-        ),
+        )
+        if asked
+        else (),
     )
 
 

@@ -72,7 +72,11 @@ def judge(pipeline: MLPipeline, seen: Seen) -> PerformanceRecord:
         primary=pipeline.evaluation.primary,
         tolerance=watched.tolerance,
     )
-    versions = tuple(_version(pipeline, seen, version) for version in figures.versions(rows))
+    answered = figures.versions(rows)
+    versions = tuple(
+        _version(pipeline, seen, version, metrics if len(answered) == 1 else None)
+        for version in answered
+    )
     # One bad version must not hide behind the others' rows; the estimate has no say.
     failing = any(version.status == "failing" for version in versions)
     return PerformanceRecord(
@@ -96,8 +100,13 @@ def judge(pipeline: MLPipeline, seen: Seen) -> PerformanceRecord:
     )
 
 
-def _version(pipeline: MLPipeline, seen: Seen, version: int) -> VersionPerformance:
-    """One version's answers; how much of the partition was captured is no question to it."""
+def _version(
+    pipeline: MLPipeline, seen: Seen, version: int, metrics: dict[str, Measured] | None
+) -> VersionPerformance:
+    """One version's answers; how much of the partition was captured is no question to it.
+
+    ``metrics``: of its labelled rows, where they are known already.
+    """
     rows = seen.rows.loc[seen.rows["version"] == version]
     known = rows.loc[rows["label"].notna()]
     labels, _ = verdict.coverage(
@@ -107,7 +116,7 @@ def _version(pipeline: MLPipeline, seen: Seen, version: int) -> VersionPerforman
     )
     promise = seen.promises.get(version)
     held_out = promise.held_out if promise else {}
-    metrics = figures.measured(pipeline, known)
+    metrics = figures.measured(pipeline, known) if metrics is None else metrics
     lines = [labels, *_quality(pipeline, metrics, held_out, told=labels.status == "healthy")]
     return VersionPerformance(
         version=version,

@@ -95,9 +95,14 @@ def _show(record: ScorecardRecord) -> dict[str, dg.MetadataValue | float]:
     shown["sections"] = table(
         pd.DataFrame({"section": list(SECTIONS), "of 7": [record.sections[s] for s in SECTIONS]})
     )
-    for section in SECTIONS:
-        lines = [line for line in record.lines if line.section == section]
-        shown[section.lower()] = dg.MetadataValue.md(_markdown(lines))
+    by_section = {s: [line for line in record.lines if line.section == s] for s in SECTIONS}
+    # What fits is shown in place, the whole behind a button.
+    for section, lines in by_section.items():
+        shown[section.lower()] = dg.MetadataValue.md(
+            "\n".join(f"- {MARKS[line.state]} {line.title}" for line in lines)
+        )
+    for section, lines in by_section.items():
+        shown[f"{section.lower()}: evidence"] = dg.MetadataValue.md(_markdown(lines))
     return shown
 
 

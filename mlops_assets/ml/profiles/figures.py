@@ -153,7 +153,9 @@ class Figures:
         if self.grid.centred:
             with np.errstate(invalid="ignore"):
                 middle = np.where(np.isfinite(low), low + (high - low) / 2, low)
-            return np.asarray(upto[np.searchsorted(middle, values, side="left")], dtype=float)
+            # A value on the lattice is not less than itself, however its place was rounded.
+            limits = np.asarray(values, float) - self.grid.step / 4
+            return np.asarray(upto[np.searchsorted(middle, limits, side="left")], dtype=float)
         # Each cell's ends, so that what holds nothing stays level.
         ends = np.stack([low, high], axis=1).ravel()
         levels = np.stack([upto[:-1], upto[1:]], axis=1).ravel()

@@ -14,7 +14,7 @@ import numpy as np
 
 BINS = 4096
 # Steps outside of this range would overflow a float when divided by.
-LEAST_STEP, MOST_STEP = 2.0**-900, 2.0**1012
+LEAST_STEP, MOST_STEP = 2.0**-900, 2.0**1015
 
 _SAMPLE = 32_768
 _TAILS = (0.0005, 0.005, 0.025, 0.1)

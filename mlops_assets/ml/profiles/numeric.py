@@ -6,6 +6,7 @@ counting (`binning`), comparing two profiles (`distances`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -151,12 +152,17 @@ class NumericProfile(Figures):
             return None
         low, high = whole.extremes
         start, end, counts = self.cells
-        # Both ends of the cells of infinities are infinite: no finite value is in them.
-        held = np.flatnonzero((counts > 0) & (start < end))
-        if part.extremes and part.extremes[0] <= low:
-            low = max(low, float(start[held[0]]))
-        if part.extremes and part.extremes[1] >= high:
-            high = min(high, float(end[held[-1]]))
+        first, last = np.flatnonzero(counts)[[0, -1]]
+        if self.tails.endless_below:
+            first = np.flatnonzero(counts)[1]
+        if self.tails.endless_above:
+            last = np.flatnonzero(counts)[-2]
+        # A bin wider than known, for edges are rounded; near the end of the floats they overflow.
+        least, most = float(start[first]) - self.grid.step, float(end[last]) + self.grid.step
+        if part.extremes and part.extremes[0] <= low < least < math.inf:
+            low = least
+        if part.extremes and part.extremes[1] >= high > most > -math.inf:
+            high = most
         return low, high
 
     def regrid(self, grid: Grid) -> NumericProfile:

@@ -19,7 +19,6 @@ from mlops_assets.ml.profiles.categorical import CategoricalProfile
 from mlops_assets.ml.profiles.figures import KNOTS
 from mlops_assets.ml.profiles.numeric import NumericProfile
 from mlops_assets.ml.profiles.profile import ColumnProfile, MixedProfile, Profile
-from mlops_assets.ml.profiles.tails import INFINITE
 
 _BUCKETS = 10
 _PARAMETERS = {"c": 0.64, "k": 2048.0}
@@ -79,8 +78,8 @@ def _buckets(column: NumericProfile) -> list[dict[str, float | int]]:
     bounds = low + (high / _BUCKETS - low / _BUCKETS) * np.arange(_BUCKETS + 1)
     bounds[-1] = high
     finite = column.present - column.inf
-    infinite = int(column.tails.counts[column.tails.cells == -1 - INFINITE].sum())
-    upto = np.clip(np.rint(column.cumulated(bounds[1:-1])) - infinite, 0, finite)
+    upto = np.rint(column.cumulated(bounds[1:-1])) - column.tails.endless_below
+    upto = np.clip(upto, 0, finite)
     counts = np.diff(np.concatenate([[0], np.maximum.accumulate(upto), [finite]]))
     return [
         {"lower_bound": float(a), "upper_bound": float(b), "count": int(count)}

@@ -69,6 +69,16 @@ class Tails:
         cells = np.where(places > 0, INFINITE, -1 - INFINITE)
         return cls._collect(cells, np.ones(len(cells), np.int64) if counts is None else counts)
 
+    @property
+    def endless_below(self) -> int:
+        """How many are −∞."""
+        return int(self.counts[0]) if len(self.cells) and self.cells[0] == -1 - INFINITE else 0
+
+    @property
+    def endless_above(self) -> int:
+        """How many are ∞."""
+        return int(self.counts[-1]) if len(self.cells) and self.cells[-1] == INFINITE else 0
+
     @classmethod
     def merge(cls, parts: Sequence[Tails]) -> Tails:
         """The sum of several, in any order the same."""

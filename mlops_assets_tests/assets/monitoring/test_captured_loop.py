@@ -8,9 +8,11 @@ import pytest
 
 from mlops_assets.assets.monitoring import ground_truth
 from mlops_assets.assets.monitoring.augmented import augmented
-from mlops_assets.assets.monitoring.events import event_id
+from mlops_assets.assets.monitoring.events import event_id, invocations
 from mlops_assets.assets.monitoring.labelled import labelled, last_answers
 from mlops_assets.assets.monitoring.records import SkewRecord
+from mlops_assets.cli.predictions import predict
+from mlops_assets.cli.world import World
 from mlops_assets.resources.monitoring.label_sheets import read_sheet
 from mlops_assets_tests.assets.monitoring.captured_parcels import (
     NEXT,
@@ -28,10 +30,19 @@ KNOWN = dt.datetime(2024, 3, 3, 9, 30, tzinfo=dt.UTC)
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
-    """All parcels of the second day but two were asked about; one of them twice."""
+    """All parcels of the second day but one were asked about: one by `mlops invoke`, one by CSV
+    without a header, and one twice."""
     world = serve(tmp_path_factory.mktemp("captured"))
     rows = features(world, NEXT)
-    answers = ask(world, rows.iloc[2:])
+    (identity,) = invocations(world.pipeline, rows.iloc[[1]])
+    world.resources["sagemaker"].runtime().invoke_endpoint(
+        EndpointName=world.pipeline.slug,
+        ContentType="text/csv",
+        Body=rows.iloc[[1]][list(world.pipeline.feature_columns)].to_csv(index=False, header=False),
+        **identity,
+    )
+    predict(World(world.settings), world.pipeline, NEXT, 2)
+    answers = ask(world, rows.iloc[3:])
     ask(world, rows.iloc[[5]].assign(recent_late=0.99))
     yield world, rows, answers
     world.stop()
@@ -40,7 +51,7 @@ def asked(tmp_path_factory):
 @pytest.fixture(scope="module")
 def read(asked):
     world, rows, answers = asked
-    captured(world, len(rows) - 1)
+    captured(world, len(rows))
     result = world.run("captures", partition=NEXT)
     assert result.success
     return world, rows, answers, result
@@ -49,9 +60,9 @@ def read(asked):
 def test_every_answer_is_found_with_its_event_version_and_features(read):
     world, rows, answers, result = read
     table = world.lake.read("deliveries.captures", [NEXT])
-    assert len(table) == len(rows) - 1
+    assert len(table) == len(rows)
     first = table.drop_duplicates("event_id").set_index("event_id")
-    ids = event_id(world.pipeline, rows.iloc[2:])
+    ids = event_id(world.pipeline, rows.iloc[3:])
     assert first.loc[ids, "prediction"].tolist() == answers
     assert set(table["version"]) == {1}
     assert set(table["variant"]) == {"live"}
@@ -60,12 +71,12 @@ def test_every_answer_is_found_with_its_event_version_and_features(read):
     found = checks(result)
     assert found["decoded"].passed
     assert found["capture_gap"].passed
-    assert "5.0 % of 40 rows have no captured answer" in str(found["capture_gap"].description)
+    assert "2.5 % of 40 rows have no captured answer" in str(found["capture_gap"].description)
     (event,) = [e for e in result.all_events if e.is_step_materialization]
     shown = event.step_materialization_data.materialization.metadata
-    assert shown["accepted"].value == len(rows) - 1
+    assert shown["accepted"].value == len(rows)
     assert shown["refused"].value == 0
-    assert "|1|live|39|" in shown["by version and variant"].value
+    assert "|1|live|40|" in shown["by version and variant"].value
 
 
 def test_a_second_run_changes_nothing_and_probes_are_no_events(read):
@@ -81,7 +92,7 @@ def test_a_second_run_changes_nothing_and_probes_are_no_events(read):
     last = world.run("captures", partition="2024-03-04")
     (event,) = [e for e in last.all_events if e.is_step_materialization]
     shown = event.step_materialization_data.materialization.metadata
-    assert shown["probes"].value == records - (len(rows) - 1)
+    assert shown["probes"].value == records - len(rows)
     assert shown["accepted"].value == 0
     assert "unknown" in str(checks(last)["capture_gap"].description)
 
@@ -95,7 +106,7 @@ def test_skew_tells_which_feature_the_caller_computes_otherwise(read):
     assert found.severity.value == "ERROR"
     record = world.resources["store"].load(SkewRecord, "deliveries", "skew", NEXT)
     assert (record.different_rows, record.columns) == (1, {"recent_late": 1})
-    assert (record.captured, record.compared, record.offline) == (39, 39, 40)
+    assert (record.captured, record.compared, record.offline) == (40, 40, 40)
     assert record.status == "failing"
     unknown = world.run("skew", partition=THIRD)
     assert checks(unknown)["skew"].passed

@@ -1,4 +1,4 @@
-"""The way back from an event to its raw row, for any ``clean``; and the words where there is none."""
+"""The way back from an event to its raw row, for any ``clean``; what is said without one."""
 
 from __future__ import annotations
 

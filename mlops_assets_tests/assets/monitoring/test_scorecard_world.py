@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from mlops_assets.assets.monitoring import health_serving
 from mlops_assets.assets.monitoring.health import report_uri
 from mlops_assets.assets.monitoring.records import HealthRecord, ScorecardRecord
 from mlops_assets.assets.monitoring.scoring.collect import collect
@@ -118,6 +119,14 @@ def test_the_assets_leave_records_and_never_call_the_unknown_healthy(world):
     card = store.load(ScorecardRecord, world.pipeline.name, "scorecard", "now")
     now = scorecard(evidence(world))
     assert [line.state for line in card.lines] == [line.state for line in now.lines]
+
+
+def test_requests_that_the_endpoint_answered_are_on_the_page(world):
+    """A rollout asks its endpoint: with the counts of the wrong hours or names there were none."""
+    found = health_serving.traffic(world.pipeline, world.resources["sagemaker"])
+    asked = int(found.figure.split(" requests")[0].replace(",", ""))
+    assert asked > 0
+    assert found.content
 
 
 @pytest.fixture(scope="module")

