@@ -30,6 +30,7 @@ _SHORTEST = {
     "monthly": dt.timedelta(days=27, hours=23),
 }
 STATIC_KEY = "all"
+_QUARTER_S = 900
 # How far an expanding window without an end may grow; Dagster wants a number.
 _OPEN_ENDED_YEARS = 20
 
@@ -91,17 +92,29 @@ class Partitions:
         >>> [months.containing(pd.Timestamp(moment, tz="UTC")) for moment in moments]
         ['2013-01-01', '2013-02-01', '2013-03-01']
         """
+        # All moments of a quarter of an hour are in one window, in every time zone.
+        quarter = int(moment.timestamp() // _QUARTER_S)
+        if quarter not in self._containing:
+            self._containing[quarter] = self._key_at(float(quarter * _QUARTER_S))
+        return self._containing[quarter]
+
+    def _key_at(self, timestamp: float) -> str:
         definition = self.definition
         if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
             return STATIC_KEY
-        key = definition.get_partition_key_for_timestamp(moment.timestamp())
-        if definition.end is not None:
+        start, end = definition.start.timestamp(), definition.end and definition.end.timestamp()
+        if timestamp < start:
+            timestamp = start
+        if end is not None and timestamp >= end:
             last = definition.get_prev_partition_window(definition.end)
-            if last is not None and moment >= last.end:
-                return definition.get_partition_key_for_timestamp(last.start.timestamp())
-        if moment < definition.start:
-            return definition.get_partition_key_for_timestamp(definition.start.timestamp())
-        return key
+            timestamp = last.start.timestamp() if last else start
+        return definition.get_partition_key_for_timestamp(timestamp)
+
+    @cached_property
+    def _containing(self) -> dict[int, str]:
+        """{quarter of an hour since the epoch: key}, of what was asked for: Dagster's own way takes
+        a millisecond."""
+        return {}
 
     def between(self, first: pd.Timestamp, last: pd.Timestamp) -> list[str]:
         """The partitions from one moment's to another's (inclusive), in order.

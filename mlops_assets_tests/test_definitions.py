@@ -1,5 +1,6 @@
 """The assembly: what is built, how light it loads, and that the graph is what was declared."""
 
+import dataclasses
 import subprocess
 import sys
 import textwrap
@@ -8,12 +9,14 @@ import dagster as dg
 import pytest
 
 from mlops_assets.definitions import build_defs
+from mlops_assets.pipeline import Endpoint, Monitors
 from mlops_assets.settings import Settings
+from mlops_assets_tests import deliveries
 from mlops_assets_tests.diabetes import declare
 
 HEAVY = (
-    "boto3", "matplotlib", "mlflow", "onnx", "onnxruntime", "pyiceberg", "sagemaker",
-    "sklearn", "torch", "xgboost",
+    "boto3", "matplotlib", "mlflow", "onnx", "onnxruntime", "pyiceberg", "sagemaker", "scipy",
+    "shap", "sklearn", "torch", "xgboost",
 )  # fmt: skip
 
 
@@ -72,6 +75,7 @@ def test_the_graph_is_the_loop(graph):
             parent.to_user_string().removeprefix("tiny/") for parent in node.parent_keys
         )
         for node in graph.resolve_asset_graph().asset_nodes
+        if node.group_name == "tiny"
     }
     assert found == {
         "raw": [],
@@ -86,8 +90,33 @@ def test_the_graph_is_the_loop(graph):
     }
 
 
+def watching(pipeline, home) -> set[str]:
+    """The names of the stations that watch a pipeline."""
+    defs = build_defs(Settings.load(home=home), pipelines=[pipeline])
+    specs = defs.resolve_all_asset_specs()
+    return {spec.key.path[-1] for spec in specs if spec.group_name == f"{pipeline.name}_monitoring"}
+
+
+def test_what_watches_answers_is_there_where_they_are_captured(tmp_path):
+    """A snapshot: what goes missing here watches nothing any more, and nobody is told."""
+    always = {"profile", "drift", "audit", "explanation", "health", "scorecard"}
+    plain = declare(tmp_path, name="tiny")
+    assert watching(plain, tmp_path) == always
+    captured = dataclasses.replace(plain, endpoint=Endpoint(capture_share=1.0))
+    answers = {"captures", "served_profile", "skew", "ground_truth", "performance"}
+    assert watching(captured, tmp_path) == always | answers
+    queued = dataclasses.replace(captured, monitors=Monitors(label_queue=10))
+    assert watching(queued, tmp_path) == always | answers | {"label_queue"}
+    assert watching(deliveries.declare(), tmp_path) == always | {"staleness"}
+
+
 def test_checks_that_guard_the_next_station_block(graph):
-    checks = {check.name: check.blocking for assets in graph.assets for check in assets.check_specs}
+    checks = {
+        check.name: check.blocking
+        for assets in graph.assets
+        for check in assets.check_specs
+        if assets.specs_by_key[check.asset_key].group_name == "tiny"
+    }
     assert {name for name, blocking in checks.items() if blocking} == {
         "raw_schema", "quarantine_share", "entity_key_unique", "feature_schema", "point_in_time",
         "no_overlap", "artifact", "quality", "beats_baselines", "beats_champion", "no_leak",
@@ -101,7 +130,7 @@ def test_checks_that_guard_the_next_station_block(graph):
 
 def test_every_asset_says_whose_it_is_and_what_it_is(graph):
     for spec in graph.resolve_all_asset_specs():
-        assert spec.group_name == "tiny"
+        assert spec.group_name in ("tiny", "tiny_monitoring")
         assert spec.owners == ["team:tests"]
         assert spec.description
         assert spec.kinds

@@ -21,7 +21,7 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     "health": (
         "drift", "skew", "performance", "bias", "explanation", "staleness", "endpoint",
     ),
-    "scorecard": ("health", "evaluation", "endpoint"),
+    "scorecard": ("health", "audit", "evaluation"),
 }  # fmt: skip
 
 

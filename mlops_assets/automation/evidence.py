@@ -81,7 +81,7 @@ def with_prospects(scene: Scene, champion: ModelPackage, found: Evidence) -> Evi
     return replace(
         found,
         as_of=as_of,
-        broken=_broken(scene, {found.partition, as_of}),
+        broken=_broken(scene, champion, {found.partition, as_of}),
         learned=learnable.nothing_new(scene.pipeline, scene.store, scene.lake, as_of, champion),
         gain=learnable.gain_of_training(
             scene.pipeline, scene.store, scene.featured, as_of, _as_of(champion)
@@ -211,9 +211,11 @@ def _worse(pipeline: MLPipeline, record: PerformanceRecord, version: int) -> str
     return "; ".join(broken)
 
 
-def _broken(scene: Scene, partitions: set[str]) -> tuple[str, ...]:
-    """Findings of broken data in the partitions, but for columns that the model hardly uses."""
-    found: list[str] = []
+def _broken(scene: Scene, champion: ModelPackage, partitions: set[str]) -> tuple[str, ...]:
+    """Findings of broken data in the partitions, but for columns that the model hardly uses; and
+    labels that are no longer what the champion learned."""
+    flipped = learnable.changed_labels(scene.pipeline, scene.store, scene.lake, champion)
+    found = [flipped] if flipped else []
     for partition in sorted(partitions):
         record = scene.record(DriftRecord, "drift", partition)
         found += [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlops_assets.assets.monitoring.records import StalenessRecord
 from mlops_assets.assets.records import ModelRecord, SplitRecord
 from mlops_assets.automation.deciding import Gain
+from mlops_assets.checks.label_flips import label_flips
 from mlops_assets.ml.performance.staleness import Pair, expected_gain
 from mlops_assets.ml.splitting import training_window
 from mlops_assets.pipeline import MLPipeline
@@ -26,6 +27,8 @@ TRIFLE = 0.01
 # A partition counts as labelled from this share of its rows on: the first labels to come are no
 # fair sample of all.
 LABELLED_SHARE = 0.5
+# Of how many of the partitions that the champion knows the labels are compared with what they are.
+COMPARED = 3
 SCRIPT = "the training script or its files"
 # The record of a station without partitions.
 STALENESS = "now"
@@ -72,6 +75,31 @@ def nothing_new(
         f"{whose} was trained as of {as_of} on these rows with this code: "
         "there is nothing new to learn"
     )
+
+
+def changed_labels(pipeline: MLPipeline, store: Store, lake: "Lake", champion: ModelPackage) -> str:
+    """What is wrong with the labels that the champion was trained on, now; empty: nothing.
+
+    A label that was learned from and is another one now is a correction, or somebody's poison.
+    """
+    uri, table = champion.lineage.get("split_uri"), pipeline.table("features")
+    if uri is None:
+        return ""
+    split = SplitRecord.model_validate_json(store.open().read(uri))
+    learned = [*dict.fromkeys([*split.train_partitions, split.as_of])][-COMPARED:]
+    there = [p for p in learned if p in featured(pipeline, lake)]
+    if lake.last_change(table, there) == split.features_snapshot:
+        return ""
+    names = [*pipeline.entity_key, pipeline.label.column, *pipeline.evaluation.slices]
+    columns = list(dict.fromkeys(names))
+    found = label_flips(
+        lake.read(table, there, snapshot_id=split.features_snapshot, columns=columns),
+        lake.read(table, there, columns=columns),
+        key=pipeline.entity_key,
+        label=pipeline.label.column,
+        slices=pipeline.evaluation.slices,
+    )
+    return "" if found.passed else f"{there[0]} to {there[-1]}: {found.description}"
 
 
 def training_code(pipeline: MLPipeline) -> str:

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlops_assets.assets.monitoring.explanation_rows import UnknownEvent
-from mlops_assets.assets.monitoring.explanation_trace import Model, Raw, Trace, Trained, Why, trace
+from mlops_assets.assets.monitoring.explanation_told import Model, Raw, Trace, Trained, Why
+from mlops_assets.assets.monitoring.explanation_trace import trace
 from mlops_assets.assets.monitoring.records import ProofRecord
 from mlops_assets.assets.monitoring.scoring.from_proofs import keep
 from mlops_assets.cli.errors import CommandError

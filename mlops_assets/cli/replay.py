@@ -23,6 +23,7 @@ from mlops_assets.replay.records import MonthRecord
 from mlops_assets.replay.world import World
 from mlops_assets.settings import Settings
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WHO = ("frozen", "kept", "loop")
 
 
@@ -57,7 +58,8 @@ def run(
     console.print(
         f"[dim]{CHANGED}{' ' + SAMPLED if rows else ''} Kept in {place}[/]", soft_wrap=True
     )
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: it is ignored in what a shell's script starts in the background.
+    previous = {number: signal.signal(number, _interrupt) for number in _ENDING}
     played: list[MonthRecord] = []
     try:
         for month in Replay(world, _say).play():
@@ -68,7 +70,8 @@ def run(
         console.print("The same command goes on from here; nothing is asked or trained twice.")
         raise SystemExit(130) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     _table(pipeline, played)
     target = picture or folder(place) / "replay.png"
     plot.draw(pipeline, played, target)

@@ -18,7 +18,8 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from mlops_assets.replay.plan import ReplayError
 
-_POLL_S = 0.5
+_POLL_S = 1.0
+_NEWEST = 20
 _LOOKED = (TickStatus.SKIPPED, TickStatus.SUCCESS)
 
 
@@ -78,7 +79,7 @@ def until_rest(
 def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> Unrest:
     """What is under way now."""
     unfinished = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-    last = instance.get_run_records(limit=20)
+    last = instance.get_run_records(limit=_NEWEST)
     ended = max((record.end_time or 0.0 for record in last), default=0.0)
     mark = max(since, ended)
     ticks = _ticks(instance)
@@ -95,10 +96,18 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
 
 
 def _ticks(instance: dg.DagsterInstance) -> dict[str, InstigatorTick]:
-    """The newest tick of each sensor that the daemon knows."""
+    """The newest finished tick of each sensor that the daemon knows.
+
+    Not the newest of all: with many sensors, one of them is always looking.
+    """
     found = {}
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        newest = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        newest = instance.get_ticks(
+            state.instigator_origin_id,
+            state.selector_id,
+            limit=1,
+            statuses=[*_LOOKED, TickStatus.FAILURE],
+        )
         if newest:
             found[state.instigator_name] = newest[0]
     return found

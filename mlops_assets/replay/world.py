@@ -5,6 +5,7 @@ Here: opening them, and who serves. Not here: what is done with them (`driver`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +14,12 @@ from typing import Any, cast
 import dagster as dg
 
 from mlops_assets.assets.records import EvaluationRecord
-from mlops_assets.definitions import build_resources
+from mlops_assets.definitions import build_assets, build_resources
 from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
 from mlops_assets.replay import daemon
 from mlops_assets.replay.clock import Clock
 from mlops_assets.replay.location import build, replayed
-from mlops_assets.replay.plan import Plan, ReplayError, clock, find
+from mlops_assets.replay.plan import Plan, ReplayError, clock, find, folder
 from mlops_assets.replay.records import Model
 from mlops_assets.resources.records import RecordNotFound, Store
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
@@ -101,16 +102,19 @@ class World:
             ReplayError: it does not serve; says why.
         """
         name, start = self.pipeline.name, self.plan.start
-        result = dg.materialize(
-            list(self.definitions.assets or ()),
-            selection=[dg.AssetKey([name, station]) for station in MODEL_STATIONS],
-            resources=self.resources,
-            partition_key=start,
-            instance=self.instance,
-            tags={"reason": "first model of the replay", "pipeline": name},
-            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-            raise_on_error=False,
-        )
+        log = folder(self.settings.home) / "first-model.log"
+        # The job's own lines, which a run passes on to standard output.
+        with log.open("a") as file, contextlib.redirect_stdout(file):
+            result = dg.materialize(
+                build_assets(self.replayed),
+                selection=[dg.AssetKey([name, station]) for station in MODEL_STATIONS],
+                resources=self.resources,
+                partition_key=start,
+                instance=self.instance,
+                tags={"reason": "first model of the replay", "pipeline": name},
+                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+                raise_on_error=False,
+            )
         serving = self.serving()
         if serving is None:
             raise ReplayError(f"the first model, as of {start}, does not serve: {_why(result)}")

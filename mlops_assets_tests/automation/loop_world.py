@@ -94,9 +94,12 @@ class LoopWorld:
             lineage={"as_of": as_of, "name": name, "code_version": self.code, **lineage},
             status="Approved", placement=PLACEMENT,
         )  # fmt: skip
+        self.serve(found)
+        return found
+
+    def serve(self, found: ModelPackage) -> None:
         deploy(self.client, spec(GROUP, found.arn, Endpoint()), poll_s=0.1)
         promotion.mark_champion(self.client, GROUP, found.arn)
-        return found
 
     @property
     def code(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from mlops_assets.assets.monitoring.decided import decisions
 from mlops_assets.assets.monitoring.records import Finding
+from mlops_assets.assets.records import SplitRecord
 from mlops_assets.automation import retraining
 from mlops_assets.automation.evidence import Scene, gather
 from mlops_assets.definitions import build_defs
@@ -85,6 +86,32 @@ def test_broken_data_is_held_and_said_once(world, champion):
     assert why.startswith("hold: retraining cannot help broken data: 2024-03-03: lb for kg")
     assert world.tick("drift")[0] == []
     assert actions(world) == [("drift", "hold")]
+
+
+def test_labels_that_are_no_longer_what_was_learned_hold_the_training(world, champion):
+    """A poisoned source: the champion learned of other labels than the lake holds now."""
+    table = f"{GROUP}.features"
+    then = world.lake.last_change(table, [DAYS[0], DAYS[1]])
+    split = SplitRecord(
+        as_of=DAYS[1], dataset_uri="s3://x/y", digest="d", method="window",
+        train_partitions=(DAYS[0],), missing_partitions=(), rows={"train": 40, "holdout": 40},
+        unlabelled=0, features_snapshot=then,
+    )  # fmt: skip
+    knows = world.champion(DAYS[1], split_uri=world.store.keep(GROUP, split))
+    world.drifted(DAYS[2], knows, 0.4)
+    sound = world.lake.read(table, [DAYS[0]])
+    late = sound["late"].where(sound.index >= 10, 1 - sound["late"])
+    world.lake.write(table, DAYS[0], sound.assign(late=late))
+    try:
+        asked, why = world.tick("drift")
+        world.lake.write(table, DAYS[0], sound)
+        mended, _ = world.tick("drift")
+    finally:
+        world.lake.write(table, DAYS[0], sound)
+        world.serve(champion)
+    assert asked == []
+    assert "labels have changed since" in why
+    assert len(mended) == 1, "the control: mended, it is trained"
 
 
 def test_quality_below_its_bound_retrains_and_a_warning_does_not(world, champion):

@@ -7,14 +7,13 @@ what people see of it (`bias_page`), the metrics (`ml.bias`).
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
 from mlops_assets.assets.monitoring import bias_measuring, bias_page
 from mlops_assets.assets.monitoring.bias_judging import judge
-from mlops_assets.assets.monitoring.explanation_subject import subject
+from mlops_assets.assets.monitoring.explanation_subject import answered, features_of, subject
 from mlops_assets.assets.monitoring.records import BiasRecord
 from mlops_assets.assets.monitoring.station import monitoring_station
-from mlops_assets.assets.station import check, key
+from mlops_assets.assets.station import check
 from mlops_assets.checks.results import combine
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
@@ -79,35 +78,12 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     return bias
 
 
-def answered(pipeline: MLPipeline) -> list[dg.AssetDep | dg.AssetKey]:
-    """What a station depends on that reads a partition's rows and answers: with answers captured,
-    also these and the labels that come later; else the endpoint, whose model it asks itself."""
-    if pipeline.endpoint.capture_share <= 0:
-        return [key(pipeline, "features"), key(pipeline, "endpoint")]
-    labels = pipeline.partitions.mapping(
-        lookback=pipeline.horizon, ahead=pipeline.monitors.performance.labels_within
-    )
-    return [
-        key(pipeline, "features"),
-        key(pipeline, "captures"),
-        dg.AssetDep(key(pipeline, "ground_truth"), partition_mapping=labels),
-    ]
-
-
 def _record(
     pipeline: MLPipeline, lake: "Lake", store: Store, client: Any, partition: str
 ) -> BiasRecord:
     found = subject(client, pipeline, lake, partition)
     known = bias_measuring.baseline(pipeline, store, found.package) if found.package else None
     return judge(pipeline, partition, found, features_of(pipeline, lake, partition), known)
-
-
-def features_of(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame:
-    """The rows of ``features[partition]``; none where there are none."""
-    table = pipeline.table("features")
-    if lake.partition_snapshot(table, partition) is None:
-        return pd.DataFrame(columns=list(pipeline.feature_schema.to_schema().columns))
-    return lake.read(table, [partition])
 
 
 def _checked(records: dict[str, BiasRecord]) -> list[dg.AssetCheckResult]:

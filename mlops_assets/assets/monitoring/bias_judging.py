@@ -43,7 +43,7 @@ def judge(
 
     Args:
         features: rows of ``features[partition]``, labelled or not.
-        known: the baseline of the subject's model; None where there is no model.
+        known: the baseline of the subject's model; None where there is none.
     """
     bound = known.positive_above if known else None
     if known is None and pipeline.label.kind != "binary" and len(features):
@@ -117,7 +117,7 @@ def _drift(pipeline: MLPipeline, facet: Facet, one: BiasFacet, rows: pd.DataFram
         return [Line(name=name, figure=told, bound=bound, status="warning")]
     enough = _served_enough(pipeline, facet, rows)
     if not one.held_out:
-        figure = "no model has answered"
+        figure = "no model, or its held-out rows are gone"
     elif not len(rows):
         figure = "no answer was captured"
     elif not enough[False]:
@@ -184,7 +184,7 @@ def _worst(lines: Sequence[Line]) -> Status:
 
 def _words(lines: Sequence[Line], found: Subject) -> str:
     status = _worst(lines)
-    words = "the gates hold, and nothing got worse"
+    words = "no facet is further from fair than on held-out rows"
     if status != "healthy":
         words = "; ".join(f"{line.name}: {line.figure}" for line in lines if line.status == status)
     others = f" ({found.others:,} answers of other versions left out)" if found.others else ""

@@ -13,14 +13,16 @@ import pandas as pd
 
 from mlops_assets.assets.monitoring.explanation_subject import opened
 from mlops_assets.assets.monitoring.records import BiasBaseline, BiasFacet, BiasFigure
+from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.bias import facets
 from mlops_assets.ml.bias.counts import tabulate
 from mlops_assets.ml.bias.flip import flip_test
 from mlops_assets.ml.bias.measured import Measured, post_training, pre_training
 from mlops_assets.ml.bias.metrics import POST_TRAINING
 from mlops_assets.monitors import Facet
+from mlops_assets.objects import ObjectNotFound
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.datasets import read_split
+from mlops_assets.resources.datasets import DatasetError, read_split
 from mlops_assets.resources.records import RecordNotFound, Store
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 
@@ -30,10 +32,11 @@ ANSWER = "prediction"
 Figures = tuple[BiasFigure, ...]
 
 
-def baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> BiasBaseline:
+def baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> BiasBaseline | None:
     """The metrics of a model's training labels, and of its answers to its held-out rows.
 
     Kept by artifact, dataset and declaration: every partition that the model answers needs them.
+    None where artifact or rows are gone.
     """
     declared = repr((pipeline.monitors.facets, pipeline.monitors.decision_threshold, _VERSION))
     name = hashlib.sha256(
@@ -44,9 +47,13 @@ def baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> BiasB
     try:
         return store.load(BiasBaseline, pipeline.name, STATION, name)
     except RecordNotFound:
+        pass
+    try:
         made = _baseline(pipeline, store, package)
-        store.save(pipeline.name, STATION, name, made)
-        return made
+    except (ArtifactError, DatasetError, ObjectNotFound):
+        return None
+    store.save(pipeline.name, STATION, name, made)
+    return made
 
 
 # Of what is kept: a new one where the same rows give other figures.

@@ -7,9 +7,8 @@ Here: the asset and its check. Not here: explaining (`explanation_making`), what
 import dagster as dg
 
 from mlops_assets.assets.monitoring import explanation_page
-from mlops_assets.assets.monitoring.bias import answered, features_of
 from mlops_assets.assets.monitoring.explanation_making import make
-from mlops_assets.assets.monitoring.explanation_subject import subject
+from mlops_assets.assets.monitoring.explanation_subject import answered, features_of, subject
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.station import check
 from mlops_assets.checks.results import warning

@@ -12,8 +12,9 @@ import pandas as pd
 
 from mlops_assets.assets.monitoring.explanation_subject import Subject, opened, spread
 from mlops_assets.assets.monitoring.records import Attributions, ExplanationRecord, Status
+from mlops_assets.objects import ObjectNotFound
 from mlops_assets.pipeline import MLPipeline
-from mlops_assets.resources.datasets import read_split
+from mlops_assets.resources.datasets import DatasetError, read_split
 from mlops_assets.resources.records import RecordNotFound, Store
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 
@@ -50,7 +51,7 @@ def make(
 ) -> Made:
     """Explain the partition's captured answers, or its feature rows where none was captured."""
     # Imported here: loading the code location needs no ONNX Runtime.
-    from mlops_assets.ml.artifact.errors import EncodingError
+    from mlops_assets.ml.artifact.errors import ArtifactError, EncodingError
 
     rows = spread(found.rows if len(found.rows) else features, pipeline.monitors.explained_rows)
     if found.package is None or not len(rows):
@@ -62,6 +63,8 @@ def make(
         return Made(
             _unknown(partition, found, f"the model does not take these rows: {error}"), rows
         )
+    except (ArtifactError, DatasetError, ObjectNotFound) as error:
+        return Made(_unknown(partition, found, f"the model cannot be opened: {error}"), rows)
     record = _judged(partition, found, _attributions(told.explained), told.training)
     return Made(record, rows, told.explained, told.curves)
 
@@ -78,6 +81,7 @@ def tell(
 
     Raises:
         EncodingError: rows that the model does not take.
+        ArtifactError, DatasetError, ObjectNotFound: the model or its training rows are gone.
     """
     from mlops_assets.ml.artifact import manifest as files
     from mlops_assets.ml.explanation.dependence import curves

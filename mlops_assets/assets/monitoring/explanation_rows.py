@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
 
 
+_REFUSED = "captures_refused"
+
+
 class UnknownEvent(LookupError):
     """No captured answer is of this event; the message says where it was looked for."""
 
@@ -68,6 +71,12 @@ def where(
 
 def _where_else(pipeline: MLPipeline, lake: "Lake", event: str, partition: str | None) -> str:
     key = "/".join(pipeline.entity_key)
+    table = pipeline.table(_REFUSED)
+    if lake.exists(table):
+        refused = lake.read(table, columns=["event_id", "reason"])
+        mine = refused.loc[(refused["event_id"] == event).to_numpy(bool), "reason"]
+        if len(mine):
+            return f"It was captured and cannot be read: {mine.iloc[-1]}"
     for name in [partition] if partition else []:
         if len(of_event(pipeline, stored(pipeline, lake, "features", name), event)):
             return f"features[{name}] has such a row: it was never asked about, or not captured"

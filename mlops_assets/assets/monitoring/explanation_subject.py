@@ -1,6 +1,7 @@
 """Whose answers a partition got: the model that bias and explanation are told of.
 
-Here: finding the model package, its rows of a partition, its artifact. Not here: any measurement.
+Here: finding the model package, its rows of a partition, its artifact, and what stations that read
+them depend on. Not here: any measurement.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.monitoring.events import event_id
 from mlops_assets.assets.monitoring.labelled import labelled, last_answers
+from mlops_assets.assets.station import key
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
@@ -44,6 +48,7 @@ def subject(client: Any, pipeline: MLPipeline, lake: "Lake", partition: str) -> 
     """The model that gave most of a partition's captured answers, and these."""
     rows = last_answers(labelled(pipeline, lake, partition))
     rows = rows.loc[rows["prediction"].notna()].reset_index(drop=True)
+    rows = completed(pipeline, lake, partition, rows)
     for version in rows["version"].value_counts().index:
         package = find(client, pipeline, int(version))
         if package is not None:
@@ -52,6 +57,25 @@ def subject(client: Any, pipeline: MLPipeline, lake: "Lake", partition: str) -> 
     arn = serving_package(client, pipeline.slug)
     package = registry.describe(client, arn) if arn else None
     return Subject(package, rows.head(0), len(rows))
+
+
+def completed(
+    pipeline: MLPipeline, lake: "Lake", partition: str, rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Captured rows with what the endpoint read from the online store itself, as far as
+    ``features`` know it: callers do not send it, and so it was not captured."""
+    online = pipeline.endpoint.online
+    if online is None or rows.empty:
+        return rows
+    stored = features_of(pipeline, lake, partition)
+    stored = stored.assign(event_id=event_id(pipeline, stored)) if len(stored) else stored
+    if stored.empty:
+        return rows
+    stored = stored.drop_duplicates("event_id", keep="last").set_index("event_id")
+    mine = stored.reindex(rows["event_id"]).set_axis(rows.index)
+    return rows.assign(
+        **{c: rows[c].where(rows[c].notna(), mine[c]) for c in online.columns if c in rows}
+    )
 
 
 def find(client: Any, pipeline: MLPipeline, version: int) -> ModelPackage | None:
@@ -63,6 +87,29 @@ def find(client: Any, pipeline: MLPipeline, version: int) -> ModelPackage | None
         return registry.describe(client, f"{newest.arn.rpartition('/')[0]}/{version}")
     except registry.RegistryError:
         return None
+
+
+def answered(pipeline: MLPipeline) -> list[dg.AssetDep | dg.AssetKey]:
+    """What a station depends on that reads a partition's rows and answers: with answers captured,
+    also these and the labels that come later; else the endpoint, whose model it asks itself."""
+    if pipeline.endpoint.capture_share <= 0:
+        return [key(pipeline, "features"), key(pipeline, "endpoint")]
+    labels = pipeline.partitions.mapping(
+        lookback=pipeline.horizon, ahead=pipeline.monitors.performance.labels_within
+    )
+    return [
+        key(pipeline, "features"),
+        key(pipeline, "captures"),
+        dg.AssetDep(key(pipeline, "ground_truth"), partition_mapping=labels),
+    ]
+
+
+def features_of(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame:
+    """The rows of ``features[partition]``; none where there are none."""
+    table = pipeline.table("features")
+    if lake.partition_snapshot(table, partition) is None:
+        return pd.DataFrame(columns=list(pipeline.feature_schema.to_schema().columns))
+    return lake.read(table, [partition])
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """From one prediction to everything behind it: model, reasons, data, runs, code, label.
 
 Here: collecting it, from the lake, the records and the registry. Not here: showing it (the command
-``mlops explain-prediction``), finding the rows (`explanation_rows`).
+``mlops explain-prediction``), its form (`explanation_told`), finding rows (`explanation_rows`).
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.assets.monitoring.explanation_making import tell
 from mlops_assets.assets.monitoring.explanation_rows import (
@@ -18,12 +18,24 @@ from mlops_assets.assets.monitoring.explanation_rows import (
     stored,
     where,
 )
-from mlops_assets.assets.monitoring.explanation_subject import find
+from mlops_assets.assets.monitoring.explanation_subject import completed, find
+from mlops_assets.assets.monitoring.explanation_told import (
+    Answer,
+    Model,
+    Raw,
+    Reason,
+    Table,
+    Trace,
+    Trained,
+    Truth,
+    Why,
+)
 from mlops_assets.assets.monitoring.labelled import labelled, last_answers
 from mlops_assets.assets.records import SplitRecord
 from mlops_assets.checks.rows import REDACTED
 from mlops_assets.objects import ObjectNotFound
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.datasets import DatasetError
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.errors import found_or_none
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
@@ -33,130 +45,6 @@ if TYPE_CHECKING:
 
 _RUN_TAG, _LAKE_RUN = "dagster/run-id", "dagster.run_id"
 _TABLES = ("raw", "clean", "features", "captures")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Answer(_Part):
-    """One captured answer; the last of them is the one explained."""
-
-    at: str
-    variant: str
-    version: int
-    prediction: float
-    file: str
-
-
-class Reason(_Part):
-    """A feature's part in the answer. ``points``: in probability, or the label's unit."""
-
-    feature: str
-    value: str
-    shap: float
-    points: float
-
-
-class Why(_Part):
-    """Base and parts add up: in ``space`` the SHAP values, in the answer's unit the points.
-
-    ``answered_again``: what the artifact answers to the captured row now.
-    """
-
-    space: str
-    base: float
-    base_answer: float
-    answered_again: float
-    reasons: tuple[Reason, ...]
-
-
-class Model(_Part):
-    """The model package that answered, and where it comes from."""
-
-    package_arn: str
-    version: int
-    status: str
-    state: str
-    decision: str
-    note: str
-    trained_by: str
-    reason: str
-    registered: str
-    as_of: str
-    commit: str
-    platform_version: str
-    code_version: str
-    artifact_digest: str
-    training_job: str
-    run_id: str | None
-    metrics: dict[str, float]
-
-
-class Trained(_Part):
-    """The rows that the model learned from."""
-
-    features_table: str
-    features_snapshot: str
-    partitions: tuple[str, ...]
-    missing_partitions: tuple[str, ...]
-    rows: dict[str, int]
-    dataset_uri: str
-    dataset_digest: str
-
-
-class Table(_Part):
-    """A partition of a table of the lake as it is now: who wrote it, in which run."""
-
-    table: str
-    partition: str
-    snapshot: str
-    run_id: str | None
-
-
-class Truth(_Part):
-    """The label, and since when it is known."""
-
-    value: float
-    known_at: str | None
-    source: str
-    provenance: str
-
-
-class Raw(_Part):
-    """The rows as the source had them. ``version_of``: was the source's version recorded when
-    they were read, or asked now."""
-
-    source: str
-    version: str
-    version_of: Literal["recorded", "now"]
-    rows: tuple[dict[str, str], ...]
-    places: tuple[int, ...]
-    total: int
-    quarantined: int
-
-
-class Trace(_Part):
-    """A prediction with everything behind it; ``untold`` says what could not be found, and why.
-
-    ``offline``: {feature: its value in ``features`` now}, where that is not what was sent.
-    """
-
-    pipeline: str
-    event_id: str
-    partition: str
-    event_time: str | None
-    prediction: float
-    answers: tuple[Answer, ...]
-    label: Truth | None
-    why: Why | None
-    model: Model | None
-    trained: Trained | None
-    sent: dict[str, str]
-    offline: dict[str, str]
-    tables: tuple[Table, ...]
-    raw: Raw | None
-    untold: tuple[str, ...]
 
 
 def trace(
@@ -182,6 +70,7 @@ def trace(
     rows = labelled(pipeline, lake, found)
     rows = last_answers(rows.loc[rows["event_id"] == event].reset_index(drop=True))
     row = (rows if len(rows) else captured.tail(1)).reset_index(drop=True)
+    row = completed(pipeline, lake, found, row)
     if not len(rows):
         untold.append("only a shadow variant answered: nobody was told this answer")
     version = int(row["version"].iloc[0])
@@ -245,7 +134,11 @@ def _why(
 
     try:
         told = tell(pipeline, store, package, row).explained
-    except (ArtifactError, EncodingError, ObjectNotFound) as error:
+    except EncodingError as error:
+        # Without the value: the column may be personal.
+        untold.append(f"the artifact does not take the value sent as {error.column!r}")
+        return None
+    except (ArtifactError, DatasetError, ObjectNotFound) as error:
         untold.append(f"the answer cannot be explained: {error}")
         return None
     points = told.in_probability()
@@ -380,6 +273,9 @@ def _different(pipeline: MLPipeline, sent: pd.DataFrame, offline: pd.DataFrame) 
 def _same(one: Any, other: Any) -> bool:
     if pd.isna(one) or pd.isna(other):
         return bool(pd.isna(one) and pd.isna(other))
+    # As the model sees numbers: what differs more finely changes no answer.
+    if isinstance(one, float) and isinstance(other, float):
+        return bool(np.float32(one) == np.float32(other))
     return bool(one == other)
 
 

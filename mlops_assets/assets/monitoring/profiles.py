@@ -27,6 +27,7 @@ from mlops_assets.resources.records import Store
 if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
 
+SERVED = "served_profile"
 TYPES = {
     "partition": "str",
     "column": "str",

@@ -3,8 +3,6 @@
 Here: the asset and its page. Not here: the 28 lines and their evidence (`scoring`).
 """
 
-from collections.abc import Sequence
-
 import dagster as dg
 import pandas as pd
 
@@ -29,9 +27,7 @@ MARKS: dict[LineState, str] = {
 }
 
 
-def build(pipeline: MLPipeline, watched: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
-    """``watched``: the stations whose records are shown."""
-
+def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     @monitoring_station(
         pipeline,
         NAME,
@@ -42,7 +38,7 @@ def build(pipeline: MLPipeline, watched: Sequence[dg.AssetKey]) -> dg.AssetsDefi
         kinds={"python"},
         code_version=pipeline.code_version(card, collect),
         checks=[check(pipeline, NAME, "nothing_failing", "No line's evidence says that it fails.")],
-        deps=[key(pipeline, "endpoint"), key(pipeline, "health"), *watched],
+        deps=[key(pipeline, name) for name in ("evaluation", "audit", "health")],
         partitioned=False,
     )
     def scorecard(

@@ -39,7 +39,7 @@ def build(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     stations += [audit.build(pipeline), explanation.build(pipeline)]
     # What shows them all comes after them all.
     watched = [key for station in stations for key in station.keys]
-    return [*stations, health.build(pipeline, watched), scorecard.build(pipeline, watched)]
+    return [*stations, health.build(pipeline, watched), scorecard.build(pipeline)]
 
 
 def group(pipeline: MLPipeline) -> str:

@@ -16,6 +16,8 @@ from mlops_assets.ml.bias.metrics import FLIP_TEST
 
 NEIGHBOURS = 5
 ROWS = 2000
+WORDS = 50
+"""Categories told apart in a column; rarer ones are alike."""
 DESCRIPTION = f"Counterfactual Fliptest ({FLIP_TEST})"
 
 
@@ -36,14 +38,15 @@ def flip_test(rows: pd.DataFrame, disadvantaged: ArrayLike, predicted: ArrayLike
     if len(a) < NEIGHBOURS or not len(d):
         reason = f"{len(a)} advantaged and {len(d)} disadvantaged rows are too few"
         return Measured(FLIP_TEST, DESCRIPTION, None, error=reason)
-    points = _points(rows)
+    points = _points(rows.iloc[np.concatenate([a, d])])
     if not points.shape[1]:
         reason = "no column but the facet's own tells rows apart"
         return Measured(FLIP_TEST, DESCRIPTION, None, error=reason)
     from sklearn.neighbors import NearestNeighbors
 
-    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points[a])
-    like = answers[a][index.kneighbors(points[d], return_distance=False)].mean(axis=1) > 0.5
+    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points[: len(a)])
+    near = index.kneighbors(points[len(a) :], return_distance=False)
+    like = answers[a][near].mean(axis=1) > 0.5
     value = float(((~answers[d] & like).sum() - (answers[d] & ~like).sum()) / len(d))
     return Measured(FLIP_TEST, DESCRIPTION, value)
 
@@ -66,7 +69,9 @@ def _points(rows: pd.DataFrame) -> np.ndarray:
                 scaled = (numbers - numbers[finite].mean()) / spread
                 columns.append(np.where(finite, scaled, 0.0)[:, None])
         elif not pd.api.types.is_datetime64_any_dtype(values):
+            words = values.astype(object)
+            often = words.value_counts().index[:WORDS]
+            indicators = [(words == word).to_numpy(float) for word in often]
             # Two indicators differ for different words: 1/√2 each makes their distance 1.
-            dummies = pd.get_dummies(values.astype(object), dtype=float).to_numpy()
-            columns.append(dummies / np.sqrt(2))
+            columns.append(np.reshape(indicators, (len(often), len(rows))).T / np.sqrt(2))
     return np.hstack(columns) if columns else np.empty((len(rows), 0))

@@ -19,7 +19,8 @@ _HOUR = pd.Timedelta(hours=1)
 # Traffic varies more than chance alone: an hour is odd from twice a Poisson's spread of rows on.
 _OVERDISPERSION = 4.0
 _SIGMAS = 6.0
-_DOUBLED = (1.7, 2.3)
+_DOUBLED = (1.6, 2.6)
+_MAD = 1.4826  # makes the median absolute deviation a standard deviation, of normal values
 
 
 def hourly(times: pd.Series) -> dict[str, int]:
@@ -55,11 +56,13 @@ def odd_hours(
     hours = pd.date_range(start.ceil("h"), end, freq="h", inclusive="left")
     seen = _series(counts)
     found = _misplaced(seen, start, end)
-    usual = _usual([seen[(seen.index >= start.floor("h")) & (seen.index < end)]], hours, time_zone)
-    if usual is None:
-        usual = _usual([_series(part) for part in earlier], hours, time_zone)
-    if usual is None or not len(hours):
+    own = seen[(seen.index >= start.floor("h")) & (seen.index < end)]
+    known = _usual([own], hours, time_zone) or _usual(
+        [_series(part) for part in earlier], hours, time_zone
+    )
+    if known is None or not len(hours):
         return found
+    usual, spread = known
     here = seen.reindex(hours, fill_value=0).to_numpy()
     odds = -np.log(alpha / len(hours))
     for first, last in _runs((here == 0) & (usual > 0)):
@@ -75,8 +78,8 @@ def odd_hours(
             words = f"no row {span}, where some {expected:,.0f} are usual: lost upstream?"
             found.append(Finding("gap", None, words, effect=expected / usual.sum()))
     ratio = here / np.maximum(usual, 1e-9)
-    excess = (here - usual) / np.sqrt(np.maximum(usual, 1.0) * _OVERDISPERSION)
-    doubled = (ratio >= _DOUBLED[0]) & (ratio <= _DOUBLED[1]) & (excess >= _SIGMAS)
+    doubled = (ratio >= _DOUBLED[0]) & (ratio <= _DOUBLED[1])
+    doubled &= here - usual >= _SIGMAS * np.maximum(spread, np.sqrt(usual))
     for first, last in _runs(doubled):
         rows = int((here - usual)[first : last + 1].sum())
         words = (
@@ -105,8 +108,9 @@ def _misplaced(seen: pd.Series, start: pd.Timestamp, end: pd.Timestamp) -> list[
 
 def _usual(
     parts: Sequence[pd.Series], hours: pd.DatetimeIndex, time_zone: str
-) -> np.ndarray | None:
-    """The median number of rows at each hour's hour of the day; None with too few days."""
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The median number of rows at each hour's hour of the day, and how far days are from it; None
+    with too few days."""
     known = [part for part in parts if len(part)]
     if not known:
         return None
@@ -115,8 +119,13 @@ def _usual(
     if len(span) < _DAYS * 24:
         return None
     local = every.reindex(span, fill_value=0)
-    by_hour = local.groupby(local.index.tz_convert(time_zone).hour).median()
-    return by_hour.reindex(hours.tz_convert(time_zone).hour, fill_value=0).to_numpy(float)
+    by_hour = local.groupby(local.index.tz_convert(time_zone).hour)
+    wanted = hours.tz_convert(time_zone).hour
+    spread = by_hour.agg(lambda counts: _MAD * (counts - counts.median()).abs().median())
+    return (
+        by_hour.median().reindex(wanted, fill_value=0).to_numpy(float),
+        spread.reindex(wanted, fill_value=0).to_numpy(float),
+    )
 
 
 def _runs(where: np.ndarray) -> list[tuple[int, int]]:

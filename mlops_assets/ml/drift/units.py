@@ -48,7 +48,7 @@ _OFFSETS: tuple[tuple[float, float, str], ...] = (
 _LEAST_BEFORE, _MOST_AFTER, _MOST_LEFT = 0.2, 0.06, 0.25
 _NEAR, _FARTHEST = 0.01, 0.1
 _INNER = slice(5, -5)
-_HOURS = 24
+_HOURS, _LEAST_AROUND = 24, 0.02
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,11 @@ def _known(ratio: float, near: float) -> UnitBreak | None:
 def clock_shift(window: Floats, baseline: Floats) -> int | None:
     """By how many hours a time of day was moved around the clock; None where it was not.
 
-    Both are quantiles of hours of the day (0 to 24), or of minutes of the day (0 to 1,440).
+    Both are quantiles of whole hours of the day (0 to 23), or of minutes of the day (0 to 1,439).
+    Some of them must have come around midnight: any other column that merely grew by so much is no
+    clock.
     """
-    if min(window[0], baseline[0]) < 0:
+    if min(window[0], baseline[0]) < 0 or (np.concatenate([window, baseline]) % 1).any():
         return None
     highest = max(window[-1], baseline[-1])
     per_hour = 1.0 if highest <= _HOURS else 60.0
@@ -153,7 +155,9 @@ def clock_shift(window: Floats, baseline: Floats) -> int | None:
     step = int(np.argmin(distances))
     if distances[0] < _LEAST_BEFORE / 2 or distances[step] > _MOST_LEFT * distances[0]:
         return None
-    return step if step <= _HOURS // 2 else step - _HOURS
+    hour = step if step <= _HOURS // 2 else step - _HOURS
+    around = hours[1][-hour:] if hour > 0 else hours[1][:-hour]
+    return hour if around.sum() >= _LEAST_AROUND else None
 
 
 def quantile_distance(one: Floats, other: Floats) -> float:

@@ -58,7 +58,7 @@ def swarm(
     _names(axes, names)
     axes.set_xlabel(
         f"SHAP value in {_UNIT[explained.space]}: to the right, the answer rose\n"
-        "blue: the feature's value is low, orange: high, grey: a category",
+        "blue: the feature's value is low, orange: high, grey: a category, or personal",
         color=INK,
         fontsize=9,
     )

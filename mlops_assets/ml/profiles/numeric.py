@@ -158,7 +158,9 @@ class NumericProfile(Figures):
         if self.tails.endless_above:
             last = np.flatnonzero(counts)[-2]
         # A bin wider than known, for edges are rounded; near the end of the floats they overflow.
-        least, most = float(start[first]) - self.grid.step, float(end[last]) + self.grid.step
+        least, most = float(start[first]), float(end[last])
+        least -= self.grid.step + abs(least) * 2.0**-40
+        most += self.grid.step + abs(most) * 2.0**-40
         if part.extremes and part.extremes[0] <= low < least < math.inf:
             low = least
         if part.extremes and part.extremes[1] >= high > most > -math.inf:

@@ -22,6 +22,8 @@ _SHIFT = 52 - _BITS
 _ONE = int(np.float64(1.0).view(np.int64)) >> _SHIFT
 INFINITE = _WIDTH * 1000
 """The cell of infinities; below the bins, cells are counted from −1 down."""
+_FARTHEST = 2.0**900
+_LAST = (int(np.float64(_FARTHEST / _WIDTH + 1.0).view(np.int64)) >> _SHIFT) - _ONE
 
 
 def _none(kind: type) -> np.ndarray:
@@ -52,7 +54,7 @@ class Tails:
         """Count places beyond the bins, in steps from the grid's low end."""
         above = places > 0
         beyond = np.where(above, places - BINS, -places)
-        np.clip(beyond, 0.0, 2.0**900, out=beyond)
+        np.clip(beyond, 0.0, _FARTHEST, out=beyond)
         # Bits of a float from 1 on, without the last ones, count octaves and parts of them.
         cells = ((beyond / _WIDTH + 1.0).view(np.int64) >> _SHIFT) - _ONE
         cells = np.where(above, cells, -1 - cells)
@@ -111,6 +113,7 @@ def edges(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     above = cells >= 0
     rank = np.where(above, cells, -1 - cells.astype(np.int64))
     inner, outer = _distance(rank), _distance(rank + 1)
+    outer[rank >= _LAST] = np.inf
     inner[rank >= INFINITE] = outer[rank >= INFINITE] = np.inf
     return np.where(above, BINS + inner, -outer), np.where(above, BINS + outer, -inner)
 

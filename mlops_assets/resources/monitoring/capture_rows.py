@@ -192,14 +192,21 @@ class RowReader:
         return columns, (",".join(absent),) * rows
 
     def _typed(self, name: str, values: Sequence[Any]) -> list[Any]:
-        read, typed = self._read[name], []
-        for number, value in enumerate(values, 1):
-            try:
-                typed.append(read(value))
-            except ValueError:
-                kind = self._features[name]
-                raise BadRecord(f"row {number}, column {name!r}: is no {kind}") from None
-        return typed
+        read = self._read[name]
+        try:
+            return [read(value) for value in values]
+        except ValueError:
+            number = next(n for n, value in enumerate(values, 1) if not _readable(read, value))
+        kind = self._features[name]
+        raise BadRecord(f"row {number}, column {name!r}: is no {kind}")
+
+
+def _readable(read: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        read(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _anonymous(refused: Refused) -> str:

@@ -38,7 +38,13 @@ def reader(kind: str) -> Callable[[Any], Any]:
         read = _time if "," in kind or "tz" in lower else _wall_clock
     else:
         read = _text
-    return lambda value: None if is_missing(value) or value == "" else read(value)
+
+    def read_value(value: Any) -> Any:
+        if value is None or value == "" or is_missing(value):
+            return None
+        return read(value)
+
+    return read_value
 
 
 def is_number(text: str) -> bool:
@@ -51,6 +57,8 @@ def is_number(text: str) -> bool:
 
 
 def _float(value: Any) -> float | None:
+    if type(value) is float and value - value == 0:
+        return value
     if isinstance(value, str):
         text = value.strip()
         if text in ("", "nan", "NaN"):

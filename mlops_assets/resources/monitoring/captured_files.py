@@ -108,7 +108,7 @@ def _rows(
             "version": file.version,
             "left_out": "",
         }
-        when, record = file.started, None
+        when = None
         try:
             if number == len(lines) and not complete:
                 raise BadRecord("the file ends within this line")
@@ -121,7 +121,8 @@ def _rows(
             events = _events(record, reader, file.version)
             when = events[0]["event_time"]
         except BadRecord as error:
-            yield capturing.partition_of(when), {**at, "kind": BAD, "reason": str(error)}
+            refused = {**at, "kind": BAD, "reason": str(error)}
+            yield capturing.partition_of(when or file.started), refused
             continue
         for event in events:
             yield capturing.partition_of(when), {**at, **event, "kind": EVENT}

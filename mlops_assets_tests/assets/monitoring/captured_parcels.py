@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring.captures import refresh
+from mlops_assets.assets.monitoring.captures import capturing, refresh
 from mlops_assets.assets.monitoring.events import invocations
 from mlops_assets.pipeline import Endpoint, MLPipeline, Monitors
+from mlops_assets.resources.monitoring.capture_stage import read_partition
 from mlops_assets_tests import deliveries, parcels_online
 from mlops_assets_tests.worlds import TestWorld
 
@@ -53,18 +54,17 @@ def ask(world: TestWorld, rows: pd.DataFrame, *columns: str, **parameters: str) 
     return answers
 
 
-def captured(world: TestWorld, records: int, *, seconds: float = 30) -> None:
-    """Wait until so many records are in captured files, and nothing is half-read."""
+def captured(world: TestWorld, day: str, events: int, *, seconds: float = 60) -> None:
+    """Wait until so many of a day's events are in captured files, and read."""
     deadline = time.monotonic() + seconds
-    store = world.resources["store"]
-    top = store.uri("captures", world.pipeline.name)
+    store, sagemaker = world.resources["store"], world.resources["sagemaker"]
     while time.monotonic() < deadline:
-        files = list(store.open().list(top))
-        if sum(store.open().read(info.uri).count(b"\n") for info in files) >= records:
-            refresh(world.pipeline, store, world.resources["sagemaker"])
+        refresh(world.pipeline, store, sagemaker)
+        staged = read_partition(store.open(), capturing(world.pipeline, store), day)
+        if len(staged.events) >= events:
             return
         time.sleep(0.2)
-    raise AssertionError(f"{records} captured records were expected in {seconds} s")
+    raise AssertionError(f"{events} captured events of {day} were expected in {seconds} s")
 
 
 def features(world: TestWorld, day: str) -> pd.DataFrame:

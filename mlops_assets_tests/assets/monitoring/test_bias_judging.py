@@ -181,7 +181,7 @@ def test_without_a_model_only_the_labels_are_measured():
     found = Subject(None, answers(3).head(0), 0)
     record = judge(pipeline, "2024-03-04", found, features, None)
     assert record.status == "unknown"
-    assert "no model has answered" in record.words
+    assert "no model, or its held-out rows are gone" in record.words
     assert record.facets[0].partition
 
 

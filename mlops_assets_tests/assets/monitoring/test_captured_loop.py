@@ -51,7 +51,7 @@ def asked(tmp_path_factory):
 @pytest.fixture(scope="module")
 def read(asked):
     world, rows, answers = asked
-    captured(world, len(rows))
+    captured(world, NEXT, len(rows))
     result = world.run("captures", partition=NEXT)
     assert result.success
     return world, rows, answers, result

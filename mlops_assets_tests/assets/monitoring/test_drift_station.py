@@ -35,7 +35,7 @@ def gap(day: pd.DataFrame) -> pd.DataFrame:
 
 
 def twice(day: pd.DataFrame) -> pd.DataFrame:
-    again = day[day["promised_at"].dt.hour == 15]
+    again = day[day["promised_at"].dt.hour == 22]
     return pd.concat([day, again.assign(parcel=again["parcel"] + " again")])
 
 
@@ -129,7 +129,11 @@ def test_sagemakers_files_name_the_columns(broken_days):
     told = json.loads(store.open().read(store.uri(*base, "constraint_violations.json")))
     assert {v["feature_name"] for v in told["violations"]} == {"weight", "height"}
     promised = json.loads(store.open().read(store.uri(*base, "constraints.json")))
-    assert [f["name"] for f in promised["features"]] == ["depot", "weight", "height"]
+    assert [f["name"] for f in promised["features"]] == [
+        "weight",
+        "height",
+        "depot",
+    ]
 
 
 def test_what_was_unknown_becomes_known_with_a_champion(broken_days, tmp_path):

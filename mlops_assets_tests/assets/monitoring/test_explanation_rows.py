@@ -9,10 +9,11 @@ import pytest
 
 from mlops_assets.assets.monitoring.events import event_id
 from mlops_assets.assets.monitoring.explanation_rows import UnknownEvent, raw_rows, where
+from mlops_assets.assets.monitoring.explanation_subject import completed, spread
 from mlops_assets.checks.rows import REDACTED
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.core import Lake
-from mlops_assets_tests import deliveries
+from mlops_assets_tests import deliveries, parcels_online
 
 DAY, NEXT = deliveries.DAYS[:2]
 
@@ -107,6 +108,31 @@ def test_an_unknown_event_says_where_it_was_looked_for(lake, tmp_path):
     )
     with pytest.raises(UnknownEvent, match="nothing was captured of deliveries yet"):
         where(pipeline, empty, "a", None)
+
+
+def test_a_captured_row_that_cannot_be_read_says_why(lake):
+    refused = pd.DataFrame({"event_id": ["r"], "reason": ["weight: is not a number"]})
+    lake.write("deliveries.captures_refused", DAY, refused)
+    with pytest.raises(UnknownEvent, match="cannot be read: weight: is not a number"):
+        where(deliveries.declare(), lake, "r", None)
+
+
+def test_what_the_endpoint_read_itself_is_put_back(lake):
+    """Explained without it, an answer would seem to be made of missing values."""
+    features = pd.DataFrame({"parcel": ["a", "b"], "recent_late": [0.25, 0.5]})
+    lake.write("deliveries.features", DAY, features)
+    sent = pd.DataFrame({"event_id": ["b", "a", "c"], "recent_late": [None, 0.75, None]})
+    sent = sent.astype({"recent_late": float})
+    found = completed(parcels_online.declare(), lake, DAY, sent)
+    assert found["recent_late"].tolist()[:2] == [0.5, 0.75]
+    assert found["recent_late"].isna().tolist() == [False, False, True]
+    assert completed(deliveries.declare(), lake, DAY, sent) is sent
+
+
+@pytest.mark.parametrize(("rows", "most", "taken"), [(10, 4, [0, 3, 6, 9]), (3, 4, [0, 1, 2])])
+def test_rows_are_taken_from_the_whole_partition(rows, most, taken):
+    """The first rows of a month are its first days."""
+    assert spread(pd.DataFrame({"n": range(rows)}), most)["n"].tolist() == taken
 
 
 def test_the_lake_tells_which_run_wrote_a_partition(lake):

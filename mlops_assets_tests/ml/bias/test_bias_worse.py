@@ -106,6 +106,15 @@ def test_the_flip_test_takes_missing_values_and_booleans():
     assert found.value == 0.0
 
 
+def test_the_flip_test_takes_a_column_of_a_thousand_names():
+    """An indicator for each name of each row would take gigabytes."""
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame({"name": [f"n{n}" for n in range(20_000)], "x": rng.random(20_000)})
+    found = flip_test(frame, rng.random(20_000) < 0.5, rng.random(20_000) < 0.5)
+    assert found.value is not None
+    assert abs(found.value) < 0.2
+
+
 def test_a_missing_facet_belongs_to_neither_group():
     found = membership(pd.Series(["9E", "AA", None]), disadvantaged=("9E",))
     assert found.known.tolist() == [True, True, False]

@@ -114,6 +114,7 @@ def test_the_explained_model_is_cut_where_training_stopped_early(tmp_path):
     )
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # when shap is imported
 def test_another_model_is_explained_through_its_answers(linear):
     """A linear model's SHAP values are known: coefficient × distance from the background's mean."""
     directory, (slope, u, v) = linear

@@ -48,7 +48,7 @@ def without_extremes(found: Profile) -> Profile:
     )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=60)
 @given(first=rows, values=rows, cuts=st.lists(st.integers(0, 60), max_size=4), seed=st.randoms())
 def test_any_chunking_in_any_order_equals_one_shot(first, values, cuts, seed):
     """Floating point sums would differ in their last bits, and a window's profile with them."""
@@ -68,7 +68,7 @@ def test_any_chunking_in_any_order_equals_one_shot(first, values, cuts, seed):
     assert dumps(nested) == dumps(whole)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=60)
 @given(kept=rows, gone=rows)
 def test_subtracting_undoes_merging(kept, gone):
     """A window slides by subtraction: what is left must not carry what went."""
@@ -82,7 +82,7 @@ def test_subtracting_undoes_merging(kept, gone):
         assert left.numeric["delay"].maximum >= rest.numeric["delay"].maximum
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(values=st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 6)), min_size=1, max_size=80))
 def test_moments_are_those_of_the_values(values):
     """Sums of whole units must still be the sums of the values, to 2⁻³⁹ of the grid's range."""

@@ -68,6 +68,20 @@ def test_a_package_carries_its_lineage_and_metrics_back(lab: Lab) -> None:
 
 
 @pytest.mark.integration
+def test_the_reason_stays_with_the_package_and_makes_no_second_version(lab: Lab) -> None:
+    """A rerun for another reason must not register the same model again; nor may a long reason,
+    with whatever characters, be refused."""
+    client = lab.sagemaker.client()
+    reason = "drift: 40 % of the model's importance lies on drifted columns in 2013-07 " * 5
+    first = register(client, "because", reason=reason)
+    assert first.reason.startswith("drift: 40 % of the model's importance lies on drifted")
+    assert "mlops:reason" not in first.lineage
+    again = register(client, "because", reason="a person")
+    assert (again.arn, again.reason) == (first.arn, first.reason)
+    assert register(client, "no-reason").reason == ""
+
+
+@pytest.mark.integration
 def test_registering_again_changes_nothing_not_even_a_decision(lab: Lab) -> None:
     """Guards against a rerun that duplicates a version, or undoes a person's rejection."""
     client = lab.sagemaker.client()
