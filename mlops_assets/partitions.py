@@ -120,7 +120,8 @@ class Partitions:
         """The partitions from one moment's to another's (inclusive), in order.
 
         >>> months = Partitions(kind="monthly", start="2013-01-01")
-        >>> months.between(pd.Timestamp("2013-01-31", tz="UTC"), pd.Timestamp("2013-02-01", tz="UTC"))
+        >>> first, last = (pd.Timestamp(day, tz="UTC") for day in ("2013-01-31", "2013-02-01"))
+        >>> months.between(first, last)
         ['2013-01-01', '2013-02-01']
         """
         keys = [self.containing(first)]

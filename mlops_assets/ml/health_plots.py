@@ -179,7 +179,7 @@ def _partitions(axes: Axes, names: Sequence[str], *, offset: float) -> None:
     slanted = max((len(name) for name in names), default=0) * len(places) > 75
     axes.set_xticks(
         places + offset,
-        [names[place] for place in places],
+        list(names[::step]),
         rotation=35 if slanted else 0,
         ha="right" if slanted else "center",
         rotation_mode="anchor" if slanted else "default",

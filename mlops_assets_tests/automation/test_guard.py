@@ -13,7 +13,7 @@ from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.monitoring.decided import decisions
 from mlops_assets.assets.monitoring.events import event_id
 from mlops_assets.assets.monitoring.records import PerformanceRecord, SkewRecord
-from mlops_assets.definitions import build_defs
+from mlops_assets.definitions import build_assets, build_defs
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.pipeline import Endpoint, Retraining
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
@@ -99,6 +99,18 @@ class Guarded:
         return build_defs(self.world.settings, pipelines=[self.world.pipeline])
 
 
+def run(world: TestWorld, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+    """The loop of the one partition, for a reason."""
+    return dg.materialize(
+        build_assets(world.pipeline),
+        selection=[dg.AssetKey([NAME, station]) for station in LOOP],
+        resources=world.resources,
+        partition_key="all",
+        tags=tags,
+        instance=world.instance,
+    )
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Iterator[TestWorld]:
     """Two real models, the second of which won against the first."""
@@ -114,7 +126,8 @@ def trained(tmp_path_factory) -> Iterator[TestWorld]:
             training=dataclasses.replace(pipeline.training, hyperparameters=settings),
         )
         world = TestWorld(home / "home", pipeline)
-        assert world.run(*LOOP, partition="all").success
+        tags = {"reason": "drift: 40 % matters"} if rounds == 40 else {}
+        assert run(world, tags).success
     assert world is not None
     yield world
     world.stop()
@@ -157,6 +170,13 @@ def test_what_its_answers_condemn_is_taken_out_once_with_the_reason(guarded) -> 
     assert guarded.tick()[0] == []
     assert guarded.tick(dg.DagsterInstance.ephemeral())[0] == []
     assert guarded.version() == 1
+
+
+def test_the_package_says_why_it_was_trained(guarded) -> None:
+    """By the run's reason, or by who started it."""
+    person = registry.describe(guarded.client, f"{NAME}/1")
+    assert person.reason == f"started by {person.trained_by}"
+    assert registry.describe(guarded.client, f"{NAME}/2").reason == "drift: 40 % matters"
 
 
 def test_when_the_world_has_changed_going_back_does_not_help(guarded) -> None:

@@ -37,7 +37,7 @@ def bias(pipeline: MLPipeline, store: Store) -> Part:
         ("facet", "metric", "held out", "served", "95 %"),
         tuple(row for facet in last.facets for row in _rows(facet)),
         numbers={"held out", "served", "95 %"},
-        caption="Answers, by SageMaker Clarify's metrics; 0 is fair",
+        caption="Answers, by SageMaker Clarify's metrics; 0 is fair, of DI 1",
     )
     return Part(
         name="Bias",
@@ -50,7 +50,7 @@ def bias(pipeline: MLPipeline, store: Store) -> Part:
 
 def _rows(facet: BiasFacet) -> list[tuple[str, ...]]:
     promised = {figure.name: figure for figure in facet.held_out}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for figure in facet.served or facet.held_out:
         before = promised.get(figure.name)
         served = figure if facet.served else None
@@ -62,14 +62,14 @@ def _rows(facet: BiasFacet) -> list[tuple[str, ...]]:
                 _number(served),
                 ""
                 if figure.low is None or figure.high is None
-                else f"{figure.low:.3f} to {figure.high:.3f}",
+                else f"{figure.low:.3f} to {figure.high:.3f}".replace("-", "−"),
             )
         )
     return rows
 
 
 def _number(figure: BiasFigure | None) -> str:
-    return "" if figure is None or figure.value is None else f"{figure.value:.3f}"
+    return "" if figure is None or figure.value is None else f"{figure.value:.3f}".replace("-", "−")
 
 
 def explanation(pipeline: MLPipeline, store: Store) -> Part:
@@ -94,11 +94,17 @@ def explanation(pipeline: MLPipeline, store: Store) -> Part:
         )  # fmt: skip
     if last.now is not None:
         before = last.training.importance if last.training else {}
+        # As many decimals for all, so that a column can be compared by eye.
+        decimals = 4 if max(last.now.importance.values(), default=0.0) < 100 else 0
         content.append(
             Table(
                 ("feature", "now", "in training"),
                 tuple(
-                    (name, f"{worth:.4g}", f"{before[name]:.4g}" if name in before else "")
+                    (
+                        name,
+                        f"{worth:,.{decimals}f}",
+                        f"{before[name]:,.{decimals}f}" if name in before else "",
+                    )
                     for name, worth in list(last.now.importance.items())[:_SHOWN]
                 ),
                 numbers={"now", "in training"},

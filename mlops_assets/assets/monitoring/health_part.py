@@ -40,7 +40,8 @@ class Part:
 
     @property
     def chapter(self) -> Chapter:
-        return Chapter(self.name, self.words, self.status, self.content)
+        words = self.words[:1].upper() + self.words[1:]
+        return Chapter(self.name, words, self.status, self.content)
 
 
 def absent(name: str, earn: str, *, counts: bool = True) -> Part:
@@ -51,7 +52,7 @@ def absent(name: str, earn: str, *, counts: bool = True) -> Part:
 def overall(parts: Sequence[Part]) -> tuple[Status, str]:
     """The worst status of all parts that have one, and the sentence that says because of what."""
     found = {status: [p for p in parts if p.status == status] for status in _WORST}
-    worst = next((status for status in _WORST if found[status]), "unknown")
+    worst: Status = next((status for status in _WORST if found[status]), "unknown")
     if worst == "healthy":
         return worst, f"Healthy: {', '.join(p.name.lower() for p in found['healthy'])}."
     reasons = [

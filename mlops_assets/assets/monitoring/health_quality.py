@@ -31,7 +31,7 @@ def performance(pipeline: MLPipeline, store: Store) -> list[Part]:
 
 
 def _quality(pipeline: MLPipeline, records: list[PerformanceRecord]) -> Part:
-    metric, last = pipeline.evaluation.primary, records[-1]
+    metric, last = pipeline.evaluation.primary, _deciding(pipeline, records)
     declared = pipeline.monitors.performance.bounds or pipeline.evaluation.gates
     bounds = {f"bound: {gate}": _bound(gate) for gate in declared if gate.metric == metric}
     return Part(
@@ -42,13 +42,7 @@ def _quality(pipeline: MLPipeline, records: list[PerformanceRecord]) -> Part:
         words="\n".join(f"{line.name}: {line.figure} (bound: {line.bound})" for line in last.lines)
         or f"{last.labelled:,} of {last.captured:,} captured answers have a label.",
         content=(
-            Figure(
-                health_plots.quality(metric, _figures(records, metric), bounds=bounds),
-                f"{metric} over {len(records)} partitions",
-                "What was served, with its 95 % interval, beside what the champion promised on "
-                "held-out rows. The estimate assumes that P(y|x) is unchanged and silences "
-                "nothing.",
-            ),
+            *_curve_of(metric, _figures(records, metric), bounds),
             Table(
                 ("partition", "status", "captured", "labelled", metric, "estimate", "held out",
                  "versions"),
@@ -59,11 +53,40 @@ def _quality(pipeline: MLPipeline, records: list[PerformanceRecord]) -> Part:
     )  # fmt: skip
 
 
+def _deciding(pipeline: MLPipeline, records: list[PerformanceRecord]) -> PerformanceRecord:
+    """The newest partition that can be told of: labels come late, and must be waited for.
+
+    Of what is unknown for another reason (a gap, too few rows) the newest decides; unless nothing
+    was asked in it, nor could have been.
+    """
+    now, patience = pd.Timestamp.now("UTC"), pipeline.monitors.performance.labels_within
+    for record in reversed(records):
+        window = pipeline.partitions.window(record.partition)
+        waits = window is not None and now < window[1] + patience
+        idle = not record.captured and not record.expected
+        if record.status != "unknown" or not (waits or idle):
+            return record
+    return records[-1]
+
+
 def _measured(record: PerformanceRecord, metric: str) -> str:
     found = record.metrics.get(metric)
     if found is None:
         return f"{record.labelled:,} labels, too few or none"
     return f"{metric} {found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
+
+
+def _curve_of(metric: str, figures: pd.DataFrame, bounds: dict[str, float]) -> tuple[Figure, ...]:
+    if not figures[["value", "estimate"]].notna().any(axis=None):
+        return ()
+    return (
+        Figure(
+            health_plots.quality(metric, figures, bounds=bounds),
+            f"{metric} over {len(figures)} partitions",
+            "What was served, with its 95 % interval, beside what the champion promised on "
+            "held-out rows. The estimate assumes that P(y|x) is unchanged and silences nothing.",
+        ),
+    )
 
 
 def _row(record: PerformanceRecord, metric: str) -> tuple[str, ...]:
@@ -165,7 +188,7 @@ def staleness(pipeline: MLPipeline, store: Store) -> Part:
         figure="loss unknown"
         if loss is None
         else f"{record.primary} {loss.value:+.4f} a partition of age",
-        words=record.words[:1].upper() + record.words[1:],
+        words=record.words,
         content=(*_curve(record), _ages(record)),
     )
 

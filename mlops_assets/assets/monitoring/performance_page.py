@@ -20,7 +20,6 @@ from mlops_assets.ml.performance.intervals import Measured
 from mlops_assets.ml.performance.verdict import worst
 from mlops_assets.pipeline import MLPipeline
 
-_PLOTTED = 36
 _COVERAGE = frozenset({"labels", "capture"})
 _CALIBRATION = frozenset({"error rate", "calibration gap", "ece", "mae", "bias"})
 _ESTIMATE = "estimate of "
@@ -100,7 +99,7 @@ def page(
 
 def history_plot(primary: str, history: Sequence[PerformanceRecord]) -> bytes:
     """The primary metric by partition: realised with intervals, estimated, and as promised."""
-    latest = sorted(history, key=lambda record: record.partition)[-_PLOTTED:]
+    latest = sorted(history, key=lambda record: record.partition)
     return plots.history(
         primary,
         {

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STATION = "performance"
 BASELINE_PARTITIONS = 24
 """Earlier partitions that a band is made of, at most: what was usual two years ago need not be."""
+SHOWN_PARTITIONS = 36
 
 
 def recorded(
@@ -107,9 +108,10 @@ def _settled(pipeline: MLPipeline, lake: "Lake", partition: str) -> bool:
 
 
 def history(pipeline: MLPipeline, store: Store) -> list[PerformanceRecord]:
+    """The records of the latest partitions, for plots over time."""
     return [
         store.load(PerformanceRecord, pipeline.name, STATION, partition)
-        for partition in store.partitions(pipeline.name, STATION)
+        for partition in store.partitions(pipeline.name, STATION)[-SHOWN_PARTITIONS:]
     ]
 
 

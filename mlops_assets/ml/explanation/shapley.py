@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from mlops_assets.ml.artifact import manifest as files
 from mlops_assets.ml.artifact.convert import load_booster
+from mlops_assets.ml.artifact.encode import Encoder
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.ml.artifact.spec import FeatureSpec
 from mlops_assets.ml.explanation.explained import Explained, Space
 
 BACKGROUND = 20
-# Asking a model once more for every feature, row of the background and order of the features: so
+# Asking a model again for every feature, row of the background and order of the features: so
 # many answers are had in some seconds.
-_ANSWERS = 1_500_000
+_ANSWERS = 500_000
 _MOST_ORDERS = 10
 
 
@@ -93,22 +94,25 @@ def _space(margins: NDArray[np.float64], answers: NDArray[np.float64]) -> Space:
 
 def _by_permutation(artifact: Artifact, rows: pd.DataFrame, background: pd.DataFrame) -> Explained:
     """Values are explained as the places where they stand in a column's list of values: shap mixes
-    rows in one matrix of floats, and texts and missing values would not survive that."""
+    rows in one matrix of floats, and texts and missing values would not survive that. Each value
+    is encoded once; a mix of rows is then put together from encoded pieces."""
     import shap
 
     spec = artifact.spec
     chosen = _spread(background if len(background) else rows, BACKGROUND)
     both = columns_of(pd.concat([chosen, rows], ignore_index=True), spec)
-    coded = {name: pd.factorize(values, use_na_sentinel=False) for name, values in both.items()}
-    matrix = np.column_stack([codes for codes, _ in coded.values()]).astype(float)
+    places, pieces = [], []
+    for column in spec.columns:
+        codes, words = pd.factorize(both[column.name], use_na_sentinel=False)
+        alone = Encoder(FeatureSpec(spec.kind, spec.label, (column,), spec.classes))
+        places.append(codes)
+        pieces.append(alone.encode({column.name: np.asarray(words)}))
+    matrix = np.column_stack(places).astype(float)
 
-    def answers(places: NDArray[np.float64]) -> NDArray[np.float64]:
-        index = np.asarray(places).astype(int)
-        given = {
-            name: np.asarray(words)[index[:, at]]
-            for at, (name, (_, words)) in enumerate(coded.items())
-        }
-        return artifact.predict(given)
+    def answers(mixed: NDArray[np.float64]) -> NDArray[np.float64]:
+        index = np.asarray(mixed).astype(int)
+        encoded = [piece[index[:, at]] for at, piece in enumerate(pieces)]
+        return artifact.answer(np.ascontiguousarray(np.hstack(encoded)))
 
     width = len(spec.names)
     one_order = 2 * len(rows) * (width + 1) * len(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 
 import pytest
@@ -85,6 +86,36 @@ def test_the_newest_partition_decides_how_drift_quality_and_skew_are(store):
     assert (quality.status, "0.6000" in quality.figure) == ("failing", True)
     skew = health_data.skew(pipeline, store)
     assert (skew.status, "17 of 26,990" in skew.figure) == ("failing", True)
+
+
+def test_a_partition_whose_labels_are_not_due_does_not_hide_the_one_before(store):
+    """Labels come late: if the newest partition decided, no pipeline were ever healthy."""
+    health_world.a_year(pipeline, store)
+    idle = health_world.performance("2013-12-01", status="unknown")
+    idle = idle.model_copy(update={"captured": 0, "expected": None, "metrics": {}})
+    store.save(pipeline.name, "performance", "2013-12-01", idle)
+    assert health_quality.performance(pipeline, store)[0].status == "healthy"
+    patient = dataclasses.replace(
+        pipeline.monitors,
+        performance=dataclasses.replace(
+            pipeline.monitors.performance, labels_within=dt.timedelta(days=365 * 100)
+        ),
+    )
+    waiting = dataclasses.replace(pipeline, monitors=patient)
+    gap = idle.model_copy(update={"expected": 28_000})
+    store.save(pipeline.name, "performance", "2013-12-01", gap)
+    assert health_quality.performance(waiting, store)[0].status == "healthy"
+
+
+def test_a_gap_in_the_captures_is_unknown_although_the_month_before_was_healthy(store):
+    """The control of the one above: rows were there to ask about, and nobody's answer was kept."""
+    health_world.a_year(pipeline, store)
+    gap = health_world.performance("2013-12-01", status="unknown")
+    gap = gap.model_copy(update={"captured": 0, "metrics": {}})
+    store.save(pipeline.name, "performance", "2013-12-01", gap)
+    found = health_quality.performance(pipeline, store)[0]
+    assert found.status == "unknown"
+    assert "2013-12-01" in found.figure
 
 
 def test_a_year_of_records_makes_a_page_with_its_pictures(store, resting):

@@ -90,9 +90,7 @@ def test_a_count_that_grew_by_three_is_no_clock():
     before = rng.gamma(3, 2, 5000).clip(0, 20)
     assert not clock_shift(np.quantile(before + 2.5, TICKS), np.quantile(before, TICKS))
     whole = np.round(before)
-    now, then = (
-        np.quantile(values, TICKS, method="inverted_cdf") for values in (whole + 3, whole)
-    )
+    now, then = (np.quantile(values, TICKS, method="inverted_cdf") for values in (whole + 3, whole))
     assert clock_shift(now, then) is None
 
 

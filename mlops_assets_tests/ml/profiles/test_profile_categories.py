@@ -39,7 +39,7 @@ def test_very_many_categories_are_capped_and_none_is_lost(crowd):
 
 
 def test_capped_profiles_merge_in_any_order_and_chunking(crowd):
-    """"The most frequent so far" would keep other names for another order of partitions."""
+    """ "The most frequent so far" would keep other names for another order of partitions."""
     frame, grids, found = crowd
     parts = [profile(frame.iloc[n : n + 1700], grids) for n in range(0, len(frame), 1700)]
     for order in (parts, parts[::-1], parts[1::2] + parts[::2]):

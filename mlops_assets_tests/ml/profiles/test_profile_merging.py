@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.ml.profiles.codec import dumps
+from mlops_assets.ml.profiles.numeric import NumericProfile, ProfileMismatch
 from mlops_assets.ml.profiles.profile import (
     MIXED,
     MixedProfile,
@@ -19,7 +20,6 @@ from mlops_assets.ml.profiles.profile import (
     profile,
     regrid,
 )
-from mlops_assets.ml.profiles.numeric import NumericProfile, ProfileMismatch
 
 numbers = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
@@ -135,8 +135,9 @@ def test_profiles_on_different_grids_do_not_add_up():
 def test_a_new_grid_is_laid_over_an_old_profile():
     """A new baseline must not need the old data: quantiles stay, to a bin of the old grid."""
     rng = np.random.default_rng(0)
-    old, new = pd.DataFrame({"x": rng.normal(0, 1, 20_000)}), pd.DataFrame(
-        {"x": rng.normal(5, 3, 20_000)}
+    old, new = (
+        pd.DataFrame({"x": rng.normal(0, 1, 20_000)}),
+        pd.DataFrame({"x": rng.normal(5, 3, 20_000)}),
     )
     grids = fit_grids(new)
     moved = regrid(profile(old, fit_grids(old)), grids).numeric["x"]

@@ -32,7 +32,9 @@ def test_the_sketch_weighs_as_much_as_there_are_rows(rows):
 
 def test_ten_buckets_hold_every_row_between_the_extremes():
     values = np.random.default_rng(0).lognormal(size=5000)
-    told = made(pd.DataFrame({"x": [*values, np.inf, -np.inf, np.nan]}))["x"]["numerical_statistics"]
+    told = made(pd.DataFrame({"x": [*values, np.inf, -np.inf, np.nan]}))["x"][
+        "numerical_statistics"
+    ]
     buckets = told["distribution"]["kll"]["buckets"]
     assert len(buckets) == 10
     assert (buckets[0]["lower_bound"], buckets[-1]["upper_bound"]) == (values.min(), values.max())
