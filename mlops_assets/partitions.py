@@ -102,12 +102,15 @@ class Partitions:
         definition = self.definition
         if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
             return STATIC_KEY
-        start, end = definition.start.timestamp(), definition.end and definition.end.timestamp()
-        if timestamp < start:
-            timestamp = start
-        if end is not None and timestamp >= end:
+        # Start and end need not lie where a window does: weeks begin on Sundays.
+        if first := definition.get_next_partition_window(
+            definition.start - dt.timedelta(seconds=1), respect_bounds=False
+        ):
+            timestamp = max(timestamp, first.start.timestamp())
+        if definition.end is not None:
             last = definition.get_prev_partition_window(definition.end)
-            timestamp = last.start.timestamp() if last else start
+            if last is not None and timestamp >= last.end.timestamp():
+                timestamp = last.start.timestamp()
         return definition.get_partition_key_for_timestamp(timestamp)
 
     @cached_property

@@ -5,6 +5,8 @@ import itertools
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops_assets.partitions import Partitions
 
@@ -59,3 +61,23 @@ def test_unknown_kinds_and_missing_starts_are_refused():
         Partitions(kind="yearly", start="2013")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"partitions\.start: is not set"):
         Partitions(kind="daily")
+
+
+@settings(max_examples=60)
+@given(
+    minutes=st.integers(-100_000, 400_000),
+    zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu"]),
+    kind=st.sampled_from(["hourly", "daily", "weekly", "monthly"]),
+)
+def test_a_moment_is_in_the_window_of_its_partition(minutes, zone, kind):
+    """An event in its neighbour's partition would be judged against another month's labels."""
+    start = "2024-02-01-00:00" if kind == "hourly" else "2024-02-01"
+    end = "2024-06-01-00:00" if kind == "hourly" else "2024-06-01"
+    partitions = Partitions(kind=kind, start=start, end=end, time_zone=zone)
+    moment = pd.Timestamp("2024-02-01", tz=zone) + pd.Timedelta(minutes=minutes, seconds=59.9)
+    keys = partitions.definition.get_partition_keys()
+    key = partitions.containing(moment)
+    window = partitions.window(key)
+    assert key in keys
+    assert moment < window[1] or key == keys[-1]
+    assert moment >= window[0] or key == keys[0]

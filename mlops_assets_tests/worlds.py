@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.definitions import build_assets, build_resources
-from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
@@ -43,8 +43,9 @@ class TestWorld:
     def run(
         self, *stations: str, partition: str | None = None, span: tuple[str, str] | None = None
     ) -> dg.ExecuteInProcessResult:
-        """Materialize stations (all, when none is named) of one partition or of a range."""
-        keys = [dg.AssetKey([self.pipeline.name, station]) for station in stations]
+        """Materialize stations (the loop's, when none is named) of one partition or of a range."""
+        named = stations or self.loop
+        keys = [dg.AssetKey([self.pipeline.name, station]) for station in named]
         tags = (
             {"dagster/asset_partition_range_start": span[0],
              "dagster/asset_partition_range_end": span[1]}
@@ -53,13 +54,19 @@ class TestWorld:
         )  # fmt: skip
         return dg.materialize(
             build_assets(self.pipeline),
-            selection=keys or None,
+            selection=keys,
             resources=self.resources,
             partition_key=partition,
             tags=tags,
             instance=self.instance,
             raise_on_error=False,
         )
+
+    @property
+    def loop(self) -> tuple[str, ...]:
+        """From raw rows to the endpoint, without the stations that watch."""
+        tested = ("load_test",) if self.pipeline.endpoint.load_test else ()
+        return (*self.pipeline.data_stations, *MODEL_STATIONS, *tested)
 
     def training_jobs(self) -> list[str]:
         return [

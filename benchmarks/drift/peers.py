@@ -22,7 +22,7 @@ HERE = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[2]
 OURS = "ours"
 PEERS = ("evidently", "whylogs", "nannyml", "scipy", "frouros")
-SECONDS = 420
+SECONDS = 900
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mlops_assets.assets.monitoring.records import (
     PerformanceRecord,
     SkewRecord,
 )
-from mlops_assets.automation.evidence import RECENT
+from mlops_assets.automation.scene import RECENT
 from mlops_assets.automation.targets import Targets
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.monitoring.alerts import Alert, AlertChannels, Level

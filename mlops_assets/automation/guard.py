@@ -17,9 +17,9 @@ from mlops_assets.assets.second_look import would_have_been_better
 from mlops_assets.assets.versions import Versions, named
 from mlops_assets.automation.asking import has_begun
 from mlops_assets.automation.condemning import Condemned, condemned, mostly
-from mlops_assets.automation.evidence import Scene
 from mlops_assets.automation.local_api import asleep
 from mlops_assets.automation.retraining import ASLEEP
+from mlops_assets.automation.scene import Scene
 from mlops_assets.automation.targets import Targets
 from mlops_assets.checks.results import Verdict
 from mlops_assets.pipeline import MLPipeline

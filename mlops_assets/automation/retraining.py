@@ -12,8 +12,9 @@ import dagster as dg
 from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.automation.asking import has_begun
 from mlops_assets.automation.deciding import DAY, Evidence, decide
-from mlops_assets.automation.evidence import Scene, gather, scheduled
+from mlops_assets.automation.evidence import gather, scheduled
 from mlops_assets.automation.local_api import asleep
+from mlops_assets.automation.scene import Scene
 from mlops_assets.automation.targets import Targets
 from mlops_assets.monitors import Trigger
 from mlops_assets.pipeline import MLPipeline

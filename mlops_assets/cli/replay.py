@@ -12,7 +12,6 @@ from types import FrameType
 
 from rich.table import Table
 
-from mlops_assets.cli.names import program
 from mlops_assets.cli.world import console
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.replay import plot
@@ -78,7 +77,11 @@ def run(
     console.print(
         f"\nPlot: {target}   Daemon's log: {folder(place) / 'daemon.log'}", soft_wrap=True
     )
-    console.print(f"Look around in it: [bold]MLOPS_HOME={place} {program()} ui[/]", soft_wrap=True)
+    look = "dagster-webserver -m mlops_assets.replay.location -h 127.0.0.1"
+    console.print("Look around in it:")
+    console.print(
+        f"  [bold]MLOPS_HOME={place} DAGSTER_HOME={place / 'dagster'} {look}[/]", soft_wrap=True
+    )
     console.print(f"Done in {time.monotonic() - began:.0f} s.")
 
 

@@ -143,7 +143,9 @@ def staleness(
             "the champion's age", (now, 1), xycoords=("data", "axes fraction"), xytext=(4, -10),
             textcoords="offset points", fontsize=8, color=plots.COLOURS[1],
         )  # fmt: skip
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(f"age in {unit}", color=plots.INK, fontsize=9)
     axes.set_ylabel(metric, color=plots.INK, fontsize=9)
     return plots.png(figure)

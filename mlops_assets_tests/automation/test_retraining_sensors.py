@@ -12,7 +12,8 @@ from mlops_assets.assets.monitoring.decided import decisions
 from mlops_assets.assets.monitoring.records import Finding
 from mlops_assets.assets.records import SplitRecord
 from mlops_assets.automation import retraining
-from mlops_assets.automation.evidence import Scene, gather
+from mlops_assets.automation.evidence import gather
+from mlops_assets.automation.scene import Scene
 from mlops_assets.definitions import build_defs
 from mlops_assets.pipeline import Gate, Performance, Retraining
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage

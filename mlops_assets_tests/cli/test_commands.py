@@ -65,7 +65,8 @@ def test_help_is_light_and_names_every_command(shell):
     assert done.stdout.strip() == "[]"
     said = shell.mlops("--help").stdout
     for command in (
-        "demo", "up", "down", "status", "invoke", "promote", "rollback", "reproduce", "ui",
+        "demo", "up", "down", "status", "invoke", "promote", "rollback", "reproduce", "ui", "health",
+        "scorecard",
     ):  # fmt: skip
         assert f" {command} " in said
 
@@ -105,6 +106,9 @@ def test_reproduce_gives_the_same_bytes(demo, shell):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "byte for byte" in done.stdout
     assert "differs" not in done.stdout
+    card = json.loads(shell.mlops("scorecard", "diabetes", "--json").stdout)
+    (line,) = [line for line in card["lines"] if line["id"] == "infrastructure-1"]
+    assert line["state"] == "automatic", "what was reproduced is evidence"
 
 
 def test_down_stops_and_up_hosts_again(demo, shell):

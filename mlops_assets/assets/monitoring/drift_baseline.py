@@ -82,8 +82,7 @@ def known_champion(
     if not _answers(sagemaker):
         return _last_known(pipeline, store)
     # Imported here: boto3 takes its time, and is not needed where nobody is asked.
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    from mlops_assets.resources.sagemaker.errors import NO_ANSWER
     from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
     from mlops_assets.resources.sagemaker.registry import registry
 
@@ -96,7 +95,7 @@ def known_champion(
         if known is not None and known.package_arn == arn:
             return known
         package = registry.describe(client, arn)
-    except (BotoCoreError, ClientError) as error:
+    except NO_ANSWER as error:
         log.warning(f"The champion cannot be asked for, the last one known counts: {error}")
         return _last_known(pipeline, store)
     found = _described(store, package)

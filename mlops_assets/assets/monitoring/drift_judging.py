@@ -72,7 +72,7 @@ def judge(
     hours = _hours(pipeline, lake, store, partition, profiled)
     snapshot = lake.partition_snapshot(pipeline.table("profile"), partition)
     if not against.partitions:
-        findings = tuple(_told(pipeline, f, f.kind, against) for f in hours)
+        findings = [_told(pipeline, f, f.kind, against) for f in hours]
         record = _record(pipeline, partition, against, window, None, findings, snapshot)
         return Judged(record, window, None, None)
     window, parts = _on_one_grid(
@@ -89,7 +89,7 @@ def judge(
     if policy.classifier and report.status != "unknown":
         findings += _classified(pipeline, lake, partition, against)
     record = _record(
-        pipeline, partition, against, window, report, tuple(findings), snapshot, baseline.rows
+        pipeline, partition, against, window, report, findings, snapshot, baseline.rows
     )
     same_season = season(partition, profiled)
     if same_season:
@@ -180,7 +180,7 @@ def _told(pipeline: MLPipeline, found: "Found", kind: str, against: Baseline) ->
     hidden = found.column in pipeline.personal
     feature = kind not in ("label_drift", "prediction_drift")
     return Finding(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         column=found.column,
         effect=found.effect,
         threshold=found.threshold,

@@ -77,9 +77,9 @@ def read_profile(
     """
     by_partition = read_profiles(pipeline, lake, partitions, table)
     newest: dict[str, AnyGrid] = {}
-    for partition in sorted(by_partition):
-        newest |= by_partition[partition].grids
-    return merge(regrid(found, newest) for found in by_partition.values())
+    for _, found in sorted(by_partition.items()):
+        newest |= {name: column.grid for name, column in found.numeric.items() if column.present}
+    return merge(regrid(each, newest) for each in by_partition.values())
 
 
 def read_profiles(

@@ -65,18 +65,21 @@ def odd_hours(
     usual, spread = known
     here = seen.reindex(hours, fill_value=0).to_numpy()
     odds = -np.log(alpha / len(hours))
-    for first, last in _runs((here == 0) & (usual > 0)):
-        expected = float(usual[first : last + 1].sum())
+    for start_of, end_of in _runs(here == 0):
+        # Hours that are always quiet join those beside them, but neither begin nor end a gap.
+        busy = np.flatnonzero(usual[start_of : end_of + 1])
+        expected = float(usual[start_of : end_of + 1].sum())
         if expected / _OVERDISPERSION < odds:
             continue
+        first, last = start_of + int(busy[0]), start_of + int(busy[-1])
         span = _span(hours[first], hours[last] + _HOUR)
         # The rest of the partition, quiet hours aside, is empty too: it has not come yet.
         if not here[last + 1 :].any():
             words = f"no row {span}, where some {expected:,.0f} are usual: late, or lost upstream"
-            found.append(Finding("late", None, words, effect=expected / usual.sum()))
+            found.append(Finding("late", None, words, effect=float(expected / usual.sum())))
         else:
             words = f"no row {span}, where some {expected:,.0f} are usual: lost upstream?"
-            found.append(Finding("gap", None, words, effect=expected / usual.sum()))
+            found.append(Finding("gap", None, words, effect=float(expected / usual.sum())))
     ratio = here / np.maximum(usual, 1e-9)
     doubled = (ratio >= _DOUBLED[0]) & (ratio <= _DOUBLED[1])
     doubled &= here - usual >= _SIGMAS * np.maximum(spread, np.sqrt(usual))
@@ -86,7 +89,7 @@ def odd_hours(
             f"twice the usual number of rows {_span(hours[first], hours[last] + _HOUR)} "
             f"(some {rows:,} too many): delivered twice?"
         )
-        found.append(Finding("duplicates", None, words, effect=rows / max(here.sum(), 1)))
+        found.append(Finding("duplicates", None, words, effect=float(rows / max(here.sum(), 1))))
     return found
 
 

@@ -60,6 +60,7 @@ def strength(measures: Collection[Measure], *, top: int = 20) -> bytes:
             va="center",
             fontsize=8,
             color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
     axes.set_xlim(0, max(*values, 1.2) * 1.45)
     axes.grid(axis="y", visible=False)
@@ -102,17 +103,16 @@ def column(name: str, window: Profile, baseline: Profile) -> bytes:
         }
         levels = sorted(share, key=lambda v: (-max(share[v]), v))[:_LEVELS]
         places = np.arange(len(levels))
-        for side, label in enumerate(("baseline", "window")):
+        for which, label in enumerate(("baseline", "window")):
             axes.bar(
-                places + 0.4 * (side - 0.5),
-                [share[level][side] for level in levels],
+                places + 0.4 * (which - 0.5),
+                [share[level][which] for level in levels],
                 width=0.38,
-                color=COLOURS[side],
+                color=COLOURS[which],
                 label=label,
                 zorder=2,
             )
-        turned = {"rotation": 35, "ha": "right"} if max(map(len, levels)) > 4 else {}
-        axes.set_xticks(places, [short(level) for level in levels], **turned)
+        axes.set_xticks(places, [short(level) for level in levels], rotation=35, ha="right")
         axes.grid(axis="x", visible=False)
     else:
         return empty(figure, axes, "the two sides are of other types")

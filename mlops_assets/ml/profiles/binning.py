@@ -118,6 +118,8 @@ class _Counter:
         self._nan = self._inf = self._under = self._over = 0
         self._least, self._most = np.inf, -np.inf
         self._tails: list[Tails] = []
+        self._far: list[np.ndarray] = []
+        self._waiting = 0
 
     def add(self, block: np.ndarray) -> None:
         """Count one block of at most 16,384 values."""
@@ -133,12 +135,14 @@ class _Counter:
             least, most = np.fmin.reduce(values), np.fmax.reduce(values)
         np.subtract(values, self._low, out=place)
         np.multiply(place, self._per_step, out=place)
-        if self._inside(least) and self._inside(most):
-            self._least, self._most = min(self._least, least), max(self._most, most)
-            if missing:
-                np.fmax(place, 0.0, out=place)
-        else:
+        if not (self._inside(least) and self._inside(most)):
             missing += self._set_aside(values, place)
+            if np.isinf(least) or np.isinf(most):
+                known = values[np.isfinite(values)]
+                least, most = known.min(initial=np.inf), known.max(initial=-np.inf)
+        if missing:
+            np.fmax(place, 0.0, out=place)
+        self._least, self._most = min(self._least, least), max(self._most, most)
         # What has no bin is still there as a zero, to be taken off bin 0.
         self._bins[0] -= missing
         np.add(place, _TO_UNIT, out=place)
@@ -154,28 +158,33 @@ class _Counter:
         return bool(_FIRST <= (value - self._low) * self._per_step < _LAST)
 
     def _set_aside(self, values: np.ndarray, place: np.ndarray) -> int:
-        """Count what lies beyond the bins; it and NaN become zeros. Returns how many it is."""
-        under, over = place < _FIRST, place >= _LAST
-        below, above = int(np.count_nonzero(under)), int(np.count_nonzero(over))
-        self._under += below
+        """Count what lies beyond the bins, and make zeros of it. Returns how many it is."""
+        over = place >= _LAST
+        outside = np.logical_or(place < _FIRST, over)
+        count, above = int(np.count_nonzero(outside)), int(np.count_nonzero(over))
         self._over += above
-        beyond = place[np.logical_or(under, over)]
-        np.copyto(place, 0.0, where=~((place >= _FIRST) & (place < _LAST)))
-        finite = np.isfinite(values)
-        known = values[finite]
-        if len(known):
-            self._least, self._most = min(self._least, known.min()), max(self._most, known.max())
-        # A finite value may be infinitely many steps away: it still counts as finite.
-        infinite = int(np.count_nonzero(np.isinf(values)))
-        if infinite:
-            endless = np.isinf(values[np.logical_or(under, over)])
-            self._inf += infinite
+        self._under += count - above
+        beyond = place[outside]
+        np.copyto(place, 0.0, where=outside)
+        # Places overflow before values do: only an infinite value counts as infinite.
+        if np.isinf(beyond).any():
+            endless = np.isinf(values[outside])
+            self._inf += int(np.count_nonzero(endless))
             self._tails.append(Tails.endless(beyond[endless]))
             beyond = beyond[~endless]
-        if len(beyond):
+        if self._waiting + len(beyond) > _BLOCK:
+            self._flush()
+        self._far.append(beyond)
+        self._waiting += len(beyond)
+        return count
+
+    def _flush(self) -> None:
+        """Count what lies beyond the bins, of some blocks at once: it mostly is little."""
+        if self._waiting:
+            beyond = np.concatenate(self._far)
             self._tails.append(Tails.of(beyond))
             self._add_far(np.clip(beyond, -_FARTHEST, _FARTHEST, out=beyond))
-        return below + above
+        self._far, self._waiting = [], 0
 
     def _add_sums(self, place: np.ndarray) -> None:
         coarse = self._coarse[: len(place)]
@@ -208,6 +217,7 @@ class _Counter:
         self._squares += (int(a @ a) << 48) + (int(a @ b) << 25) + int(b @ b)
 
     def result(self) -> Binned:
+        self._flush()
         counts = np.concatenate([[self._under], self._bins, [self._over]]).astype(np.int64)
         known = self._least <= self._most
         return Binned(

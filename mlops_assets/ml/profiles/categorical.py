@@ -85,14 +85,10 @@ class CategoricalProfile:
     def merge(cls, parts: Sequence[CategoricalProfile]) -> CategoricalProfile:
         """The profile of all rows together; the same in any order.
 
-        Raises:
-            ProfileMismatch: they name different categories, having different vocabularies.
+        Under different vocabularies, what is named is what all of them would name: `forgotten`.
         """
-        versions = {part.version for part in parts}
-        if len(versions) > 1 and any(part.other for part in parts):
-            raise ProfileMismatch(
-                f"named by different vocabularies, {', '.join(sorted(versions))}: regrid() them"
-            )
+        if len({part.version for part in parts}) > 1:
+            parts = [part.forgotten() for part in parts]
         counts: Counter[str] = Counter()
         for part in parts:
             for name, rows in part.counts.items():
@@ -104,7 +100,7 @@ class CategoricalProfile:
             frequent=frozenset().union(*(part.frequent for part in parts)),
             other=sum(part.other for part in parts),
             reach=min(part.reach for part in parts),
-            version=min(versions),
+            version=parts[0].version,
         )
 
     def __sub__(self, part: CategoricalProfile) -> CategoricalProfile:
@@ -143,12 +139,17 @@ class CategoricalProfile:
         other = self.other + sum(self.counts.values()) - sum(named.values())
         return replace(self, counts=named, other=other, reach=reach)
 
+    def forgotten(self) -> CategoricalProfile:
+        """The same rows without a vocabulary: named by hash alone, as any other profile would."""
+        fields = {**vars(self), "frequent": frozenset(), "version": Vocabulary().version}
+        return self._capped(**fields)
+
     def regrid(self, vocabulary: Vocabulary) -> CategoricalProfile:
-        """The same rows under another vocabulary; what was not named cannot be named now."""
-        named = replace(
-            self, frequent=vocabulary.members & self.counts.keys(), version=vocabulary.version
-        )
-        return self._capped(**vars(named)) if self.reach == ALL else named
+        """The same rows under another vocabulary; `forgotten` where rows have lost their names."""
+        if self.reach < ALL:
+            return self if self.version == vocabulary.version else self.forgotten()
+        frequent = vocabulary.members & self.counts.keys()
+        return self._capped(**{**vars(self), "frequent": frequent, "version": vocabulary.version})
 
     @classmethod
     def _capped(
@@ -163,6 +164,7 @@ class CategoricalProfile:
         version: str,
         **_: object,
     ) -> CategoricalProfile:
+        # As if nothing were unnamed yet, so that `reached` looks at every name.
         whole = cls(rows, missing, counts, frequent, other, ALL, version).reached(reach)
         if len(whole.counts) - len(frequent) <= CAP:
             return whole

@@ -13,10 +13,12 @@ import numpy as np
 from mlops_assets.ml.profiles.categorical import CategoricalProfile
 from mlops_assets.ml.profiles.grid import BINS
 from mlops_assets.ml.profiles.numeric import NumericProfile, ProfileMismatch
-from mlops_assets.ml.profiles.tails import edges
+from mlops_assets.ml.profiles.tails import edges, either
 
 _P = TypeVar("_P", NumericProfile, CategoricalProfile)
 _LEAST_SHARE = 1e-3
+_SHARED = 0.0025  # more than a cell of values that differ ever holds (`fitting`)
+_BINS = np.arange(BINS + 1, dtype=float)
 
 
 def ks(a: NumericProfile, b: NumericProfile) -> float:
@@ -109,6 +111,8 @@ def named_alike(
     a: CategoricalProfile, b: CategoricalProfile
 ) -> tuple[CategoricalProfile, CategoricalProfile]:
     """Both with only those categories named that the other would name, too."""
+    if a.version != b.version:
+        a, b = a.forgotten(), b.forgotten()
     reach = min(a.reach, b.reach)
     return a.reached(reach), b.reached(reach)
 
@@ -129,7 +133,7 @@ def _by_decile(
     upto, total = np.cumsum(second), second.sum()
     rank = np.arange(1, 10) / 10 * total
     cell = np.minimum(np.searchsorted(upto, rank - 1e-9, side="left"), len(second) - 1)
-    whole = (second[cell] > total / 100) | snap
+    whole = (second[cell] > _SHARED * total) | snap
     part = np.where(whole, 1.0, (rank - upto[cell] + second[cell]) / np.maximum(second[cell], 1))
     edge = np.unique(cell + part)
     places = np.arange(len(second) + 1)
@@ -149,12 +153,13 @@ def _aligned(
         raise ProfileMismatch(
             f"counted on grids {a.grid.version} and {b.grid.version}: regrid() one like the other"
         )
-    cells = np.union1d(a.tails.cells, b.tails.cells)
+    if not (len(a.tails.cells) or len(b.tails.cells)):
+        return (_BINS[:-1], _BINS[1:]), a.counts[1:-1], b.counts[1:-1]
+    cells = either(a.tails, b.tails)
     under = int(np.searchsorted(cells, 0))
     low, high = edges(cells)
-    bins = np.arange(BINS + 1, dtype=float)
-    start = np.concatenate([low[:under], bins[:-1], low[under:]])
-    end = np.concatenate([high[:under], bins[1:], high[under:]])
+    start = np.concatenate([low[:under], _BINS[:-1], low[under:]])
+    end = np.concatenate([high[:under], _BINS[1:], high[under:]])
     return (start, end), _on(a, cells, under), _on(b, cells, under)
 
 

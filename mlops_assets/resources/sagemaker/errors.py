@@ -10,13 +10,21 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 Result = TypeVar("Result")
+
+NO_ANSWER = (BotoCoreError, ClientError)
+"""What a call raises that was refused, or that nobody answered."""
 
 _UNREACHABLE_S = 60
 

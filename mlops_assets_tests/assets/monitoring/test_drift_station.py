@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_assets.assets.monitoring import profiles
 from mlops_assets.assets.monitoring.drift_baseline import CHAMPION, KnownChampion, ProfiledRows
 from mlops_assets.assets.monitoring.records import DriftRecord
 from mlops_assets.pipeline import MLPipeline
@@ -28,6 +29,10 @@ def metric(day: pd.DataFrame) -> pd.DataFrame:
 
 def heavier(day: pd.DataFrame) -> pd.DataFrame:
     return day.assign(weight=day["weight"] + 2.5)
+
+
+def later(day: pd.DataFrame) -> pd.DataFrame:
+    return day.assign(late=(np.arange(len(day)) % 5 < 3).astype(float))
 
 
 def gap(day: pd.DataFrame) -> pd.DataFrame:
@@ -68,6 +73,7 @@ def kinds(found: DriftRecord) -> set[tuple[str | None, str]]:
 def broken_days(tmp_path_factory):
     """Fourteen days, the later ones broken each in its way, run at once."""
     broken = {
+        DAYS[7]: later,
         DAYS[8]: metric, DAYS[9]: heavier, DAYS[10]: gap, DAYS[11]: twice, DAYS[12]: unfinished,
         DAYS[13]: permuted,
     }  # fmt: skip
@@ -81,7 +87,7 @@ def test_unchanged_days_are_healthy_and_the_first_is_unknown(broken_days):
     world, _ = broken_days
     assert record(world, DAYS[0]).status == "unknown"
     assert record(world, DAYS[0]).baseline_kind == "none"
-    for day in DAYS[1:8]:
+    for day in DAYS[1:7]:
         found = record(world, day)
         assert (found.status, found.findings) == ("healthy", ()), day
         assert found.baseline_kind == "earlier"
@@ -91,6 +97,7 @@ def test_unchanged_days_are_healthy_and_the_first_is_unknown(broken_days):
 @pytest.mark.parametrize(
     ("day", "expected", "status"),
     [
+        (DAYS[7], {("late", "label_drift")}, "warning"),
         (DAYS[8], {("weight", "unit"), ("height", "unit")}, "failing"),
         (DAYS[9], {("weight", "drift")}, "warning"),
         (DAYS[10], {(None, "gap")}, "warning"),
@@ -137,8 +144,8 @@ def test_sagemakers_files_name_the_columns(broken_days):
     ]
 
 
-def test_what_was_unknown_becomes_known_with_a_champion(broken_days, tmp_path):
-    """Its training days are the baseline, without the day itself; its importances weigh findings."""
+def test_what_was_unknown_becomes_known_with_a_champion(broken_days):
+    """Its training days are the baseline, without the day itself; its importances weigh."""
     world, _ = broken_days
     store = world.resources["store"]
     known = KnownChampion(
@@ -168,8 +175,22 @@ def test_a_join_on_the_wrong_key_is_seen_by_the_classifier_alone(broken_days):
     seeing = TestWorld(world.home, declare(classifier=True))
     assert seeing.run("drift", partition=DAYS[13]).success
     assert kinds(record(seeing, DAYS[13])) == {(None, "classifier")}
-    assert seeing.run("drift", partition=DAYS[7]).success
-    assert record(seeing, DAYS[7]).findings == (), "whole rows are not told apart"
+    assert seeing.run("drift", partition=DAYS[6]).success
+    assert record(seeing, DAYS[6]).findings == (), "whole rows are not told apart"
+
+
+def test_answers_that_moved_are_prediction_drift(broken_days):
+    """Compared with those of earlier partitions; where nobody was asked there is nothing to say."""
+    world, _ = broken_days
+    rng = np.random.default_rng(0)
+    for day, answers in ((DAYS[1], (2, 6)), (DAYS[2], (2, 6)), (DAYS[3], (6, 6))):
+        asked = pd.DataFrame({"prediction": rng.beta(*answers, 600)})
+        made = profiles.make(world.pipeline, world.resources["store"], asked)
+        table = profiles.as_table(world.pipeline, day, made)
+        world.lake.write("parcels.served_profile", day, table)
+    assert world.run("drift", span=(DAYS[1], DAYS[3])).success
+    assert kinds(record(world, DAYS[2])) == set()
+    assert kinds(record(world, DAYS[3])) == {("prediction", "prediction_drift")}
 
 
 def test_a_static_partition_is_compared_with_what_its_champion_learnt(tmp_path):

@@ -186,6 +186,17 @@ def test_a_new_column_adds_its_grid_and_moves_no_other(world):
     assert pipeline_grids(world.pipeline, store, both.assign(none=[1.0, 2.0]))["a"] == first["a"]
 
 
+def test_a_partition_without_a_value_does_not_move_the_window_s_grid(tmp_path):
+    """An all-null day has no grid of its own; the others must not be laid over a stand-in."""
+    world = filled_world(tmp_path, deliveries.declare(), DAYS[:1])
+    nothing = made(DAYS[1]).assign(weight=np.nan)
+    world.lake.write("deliveries.features", DAYS[1], nothing)
+    assert world.run("profile", span=(DAYS[0], DAYS[1])).success
+    alone = read_profile(world.pipeline, world.lake, DAYS[:1]).columns["weight"]
+    window = read_profile(world.pipeline, world.lake, DAYS[:2]).columns["weight"]
+    assert (window.missing, window.mean, window.grid) == (40, alone.mean, alone.grid)
+
+
 def test_renewed_grids_and_old_profiles_make_one_window(tmp_path):
     """Renewing must not make the past unreadable."""
     world = filled_world(tmp_path, deliveries.declare(), DAYS[:2])

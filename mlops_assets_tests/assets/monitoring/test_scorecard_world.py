@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 from mlops_assets.assets.monitoring import health_serving
 from mlops_assets.assets.monitoring.health import report_uri
 from mlops_assets.assets.monitoring.records import HealthRecord, ScorecardRecord
+from mlops_assets.assets.monitoring.scoring import from_registry
 from mlops_assets.assets.monitoring.scoring.collect import collect
 from mlops_assets.assets.monitoring.scoring.evidence import Evidence
 from mlops_assets.assets.monitoring.scoring.rules import RULES, scorecard
 from mlops_assets.pipeline import MODEL_STATIONS
+from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets_tests.diabetes import declare, write_csv
 from mlops_assets_tests.worlds import TestWorld, checks
 
@@ -119,6 +122,23 @@ def test_the_assets_leave_records_and_never_call_the_unknown_healthy(world):
     card = store.load(ScorecardRecord, world.pipeline.name, "scorecard", "now")
     now = scorecard(evidence(world))
     assert [line.state for line in card.lines] == [line.state for line in now.lines]
+
+
+def test_the_lead_time_is_measured_from_the_commit_to_the_first_model_of_it(world):
+    """A model of a working tree with changes has none: nobody can say when those were made."""
+    package = registry.latest(world.client, world.pipeline.slug)
+    assert package is not None
+    git = shutil.which("git") or "git"
+    told = subprocess.run(
+        [git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if told.returncode:
+        pytest.skip("not in a checkout of git")
+    clean = dataclasses.replace(package, lineage={**package.lineage, "commit": told.stdout.strip()})
+    (piece,) = from_registry.lead_time(world.pipeline, world.client, clean)
+    assert "to the first model of it that served" in piece.words
+    changed = dataclasses.replace(package, lineage={**package.lineage, "commit": "a-dirty"})
+    assert list(from_registry.lead_time(world.pipeline, world.client, changed)) == []
 
 
 def test_requests_that_the_endpoint_answered_are_on_the_page(world):

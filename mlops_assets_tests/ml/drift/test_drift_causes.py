@@ -64,7 +64,7 @@ def test_waiting_times_that_grew_are_no_unit():
     assert unit_break(x, np.quantile(rng.exponential(1, 5000), TICKS), 5000, 5000) is None
 
 
-@pytest.mark.parametrize("hours", [-7, -3, 5, 11])
+@pytest.mark.parametrize("hours", [-7, 5, 8, 11])
 @pytest.mark.parametrize("per_hour", [1, 60])
 def test_a_moved_clock_is_told_by_its_hours(hours, per_hour):
     rng = np.random.default_rng(4)

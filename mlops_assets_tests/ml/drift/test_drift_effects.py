@@ -1,5 +1,8 @@
 """Effects and their p-values: against exact figures, and against what chance does."""
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +18,21 @@ from mlops_assets.ml.drift.effects import (
     surprise,
 )
 
+MODULES = (
+    "mlops_assets.assets.monitoring.drift_baseline",
+    "mlops_assets.ml.drift.effects",
+    "mlops_assets.ml.drift.hours",
+    "mlops_assets.ml.drift.units",
+)
+
 counts = st.lists(st.integers(0, 50), min_size=2, max_size=30)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_are_true(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def _pair(one: list[int], other: list[int]) -> tuple[np.ndarray, np.ndarray]:

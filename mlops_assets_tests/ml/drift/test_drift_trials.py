@@ -48,7 +48,7 @@ def test_a_new_category_beside_many_rare_ones():
 
 
 def test_total_variation_without_its_expectation_would_alarm():
-    """Negative control of the correction: 105 levels differ by .1 at 1,000 rows, by chance alone."""
+    """Negative control of the correction: by chance, 105 levels differ by .1 at 1,000 rows."""
     rng = np.random.default_rng(2)
     shares = 1 / np.arange(1, 106)
     shares /= shares.sum()

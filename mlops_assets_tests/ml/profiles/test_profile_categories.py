@@ -91,13 +91,24 @@ def test_categories_that_no_part_has_cannot_be_taken_away():
         CategoricalProfile.of({"a": 1}, words) - CategoricalProfile.of({"b": 1}, words)
 
 
-def test_capped_profiles_of_different_vocabularies_do_not_add_up(crowd):
-    _, _, found = crowd
-    column = found.columns["x"]
-    other = CategoricalProfile.of({"a": 1}, Vocabulary(("a",)))
-    with pytest.raises(ProfileMismatch, match="regrid"):
-        CategoricalProfile.merge([column, other])
-    assert CategoricalProfile.merge([other.regrid(Vocabulary()), other]).counts == {"a": 2}
+def test_profiles_of_different_vocabularies_meet_on_common_ground(crowd):
+    """After grids were renewed the past still adds up: named is what both would name."""
+    frame, grids, found = crowd
+    half = len(frame) // 2
+    renewed = {"x": Vocabulary(tuple(str(n) for n in range(50_000, 50_400)))}
+    parts = [profile(frame.iloc[:half], grids), profile(frame.iloc[half:], renewed)]
+    both = merge(parts).columns["x"]
+    assert both == found.columns["x"].forgotten()
+    assert merge(parts[::-1]).columns["x"] == both
+    assert sum(both.counts.values()) + both.other == len(frame)
+    a, b = (part.columns["x"] for part in parts)
+    assert distances.total_variation(a, b) < 0.05, "not told apart by what is named"
+
+
+def test_a_new_vocabulary_renames_what_has_kept_its_name():
+    column = CategoricalProfile.of({"a": 1, "b": 2}, Vocabulary(("a",)))
+    again = column.regrid(Vocabulary(("b",)))
+    assert (again.counts, again.frequent) == ({"a": 1, "b": 2}, frozenset({"b"}))
 
 
 def test_distances_of_categories_are_those_of_the_rows():

@@ -146,24 +146,12 @@ def test_a_category_that_no_row_has_is_none():
 
 def test_mixed_objects_are_counted_by_their_text():
     """Objects of many types fail in many libraries with the whole report; here they are text."""
-    values = [
-        1,
-        "a",
-        None,
-        2.5,
-        np.nan,
-        pd.NaT,
-        True,
-        [1, 2],
-        {"k": 1},
-        dt.date(2013, 4, 1),
-        "\ud800",
-    ]
+    day, broken = dt.date(2013, 4, 1), "\ud800"
+    values = [1, "a", None, 2.5, np.nan, pd.NaT, True, [1, 2], {"k": 1}, day, broken]
     found = column(pd.Series(values, dtype=object))
     assert found.missing == 3
-    assert found.counts == dict.fromkeys(
-        ("1", "a", "2.5", "True", "[1, 2]", "{'k': 1}", "2013-04-01", "�"), 1
-    )
+    names = ["1", "a", "2.5", "True", "[1, 2]", "{'k': 1}", "2013-04-01", broken]
+    assert found.counts == dict.fromkeys(names, 1)
 
 
 def test_long_texts_are_cut_and_still_told_apart():

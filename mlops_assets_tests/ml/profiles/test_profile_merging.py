@@ -1,6 +1,7 @@
 """Merging in any order and any chunking is one shot, bit for bit; subtracting undoes it."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_any_chunking_in_any_order_equals_one_shot(first, values, cuts, seed):
     ends = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
     parts = [
         profile(frame(values[a:b]), {**fit_grids(frame([])), **grids})
-        for a, b in zip(ends, ends[1:], strict=False)
+        for a, b in itertools.pairwise(ends)
     ]
     if set(grids) != {"delay", "depot"}:
         return  # chunks without a grid of the pipeline have one of their own each
@@ -115,7 +116,7 @@ def test_many_blocks_equal_one_by_one():
 def test_what_is_no_part_cannot_be_taken_away():
     data = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
     grids = fit_grids(data)
-    with pytest.raises(ProfileMismatch, match="'x'.*no part"):
+    with pytest.raises(ProfileMismatch, match=r"'x'.*no part"):
         profile(data.iloc[:1], grids) - profile(data.iloc[1:2], grids)
     with pytest.raises(ProfileMismatch, match="other"):
         profile(data, grids) - profile(data.rename(columns={"x": "other"}), {})
@@ -125,7 +126,7 @@ def test_profiles_on_different_grids_do_not_add_up():
     """Adding bins of different widths would give a distribution that never was."""
     one, two = pd.DataFrame({"x": [1.0, 2.5]}), pd.DataFrame({"x": [100.0, 300.7]})
     first, second = profile(one, fit_grids(one)), profile(two, fit_grids(two))
-    with pytest.raises(ProfileMismatch, match="'x'.*regrid"):
+    with pytest.raises(ProfileMismatch, match=r"'x'.*regrid"):
         merge([first, second])
     added = merge([first, regrid(second, first.grids)])
     assert added.numeric["x"].present == 4
