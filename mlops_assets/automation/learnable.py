@@ -7,11 +7,11 @@ whether anybody asks for a training (`evidence`), nor what is decided (`deciding
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlops_assets.assets.monitoring.records import StalenessRecord
+from mlops_assets.assets.monitoring.staleness import known_pairs
 from mlops_assets.assets.records import ModelRecord, SplitRecord
 from mlops_assets.automation.deciding import Gain
 from mlops_assets.checks.label_flips import label_flips
-from mlops_assets.ml.performance.staleness import Pair, expected_gain
+from mlops_assets.ml.performance.staleness import expected_gain
 from mlops_assets.ml.splitting import training_window
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
@@ -30,8 +30,6 @@ LABELLED_SHARE = 0.5
 # Of how many of the partitions that the champion knows the labels are compared with what they are.
 COMPARED = 3
 SCRIPT = "the training script or its files"
-# The record of a station without partitions.
-STALENESS = "now"
 
 
 def featured(pipeline: MLPipeline, lake: "Lake") -> list[str]:
@@ -128,14 +126,10 @@ def gain_of_training(
     Args:
         known: the partition that the champion is as of.
     """
-    try:
-        record = store.load(StalenessRecord, pipeline.name, "staleness", STALENESS)
-    except RecordNotFound:
-        return None
     # On the partition after ``as_of``, the first that the new model would serve.
     age = 1 + sum(known < partition <= as_of for partition in partitions)
-    pairs = [Pair(p.as_of, p.partition, p.age, p.value) for p in record.pairs]
-    found = expected_gain(pairs, age=age, metric=record.primary)
+    pairs = known_pairs(pipeline, store)
+    found = expected_gain(pairs, age=age, metric=pipeline.evaluation.primary)
     if found is None:
         return None
     return Gain(found.gain.value, found.gain.low, found.gain.high, found.pairs)

@@ -13,6 +13,7 @@ from mlops_assets.automation import (
     captures,
     dependencies,
     downstream,
+    going_back,
     guard,
     idle,
     labels,
@@ -49,7 +50,7 @@ def build(found: Targets) -> list[dg.SensorDefinition]:
 
 def build_jobs(found: Targets) -> list[Any]:
     """What is started as a whole, by a person, a sensor or a schedule."""
-    rollback = [guard.build_job(found)] if guarded(found) else []
+    rollback = [going_back.build(found)] if guarded(found) else []
     return [found.loop_job, found.retraining_job, *rollback]
 
 

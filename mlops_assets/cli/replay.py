@@ -122,24 +122,21 @@ def _noise(month: MonthRecord) -> str:
 
 def _table(pipeline: MLPipeline, months: Sequence[MonthRecord]) -> None:
     """All months, and their mean."""
-    shown = plot.metrics(pipeline)
-    heads = [f"{metric} {who}" for metric in shown for who in WHO]
-    table = Table("month", *heads, "loop - kept", "decided at its end", box=None, pad_edge=False)
-    for month in months:
-        values = [f"{month.metrics[who].get(m, float('nan')):.4f}" for m in shown for who in WHO]
-        decided = (
-            f"promoted {month.after.version}"
-            if month.after.arn != month.loop.arn
-            else "champion kept"
-            if any(said.what == "champion kept" for said in month.decided)
-            else "no training"
-        )
-        table.add_row(month.partition[:7], *values, _noise(month), decided)
-    means = [
-        f"{sum(month.metrics[who].get(m, float('nan')) for month in months) / len(months):.4f}"
-        for m in shown
-        for who in WHO
-    ]
-    table.add_row("mean", *means, "", "")
+    pairs = [(metric, who) for metric in plot.metrics(pipeline) for who in WHO]
+    heads = [f"{metric}\n{who}" for metric, who in pairs]
+    table = Table("", *heads, "at its end", box=None, pad_edge=False)
+    rows = [[month.metrics[who].get(m, float("nan")) for m, who in pairs] for month in months]
+    for month, values in zip(months, rows, strict=True):
+        name = plot.name(pipeline, month.partition)
+        table.add_row(name, *(f"{value:.4f}" for value in values), _decided(month))
+    means = [sum(column) / len(column) for column in zip(*rows, strict=True)]
+    table.add_row("mean", *(f"{value:.4f}" for value in means), "")
     console.print()
     console.print(table)
+
+
+def _decided(month: MonthRecord) -> str:
+    if month.after.arn != month.loop.arn:
+        return f"promoted {month.after.version}"
+    judged = any(said.what == "champion kept" for said in month.decided)
+    return "champion kept" if judged else "no training"

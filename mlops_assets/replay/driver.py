@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import pandas as pd
 
 from mlops_assets.assets.monitoring.records import Decision, PerformanceRecord
 from mlops_assets.replay import daemon, failures, records, traffic, waiting
 from mlops_assets.replay import rows as rows_module
-from mlops_assets.replay.plan import ReplayError, folder, partitions
+from mlops_assets.replay.plan import ReplayError, partitions
 from mlops_assets.replay.quality import Answers
-from mlops_assets.replay.records import Model, MonthRecord, Said
+from mlops_assets.replay.records import Begun, Model, MonthRecord, Said
 from mlops_assets.replay.rows import Month
 from mlops_assets.replay.world import World
 from mlops_assets.resources.monitoring import decisions
@@ -29,6 +28,7 @@ from mlops_assets.resources.records import RecordNotFound
 from mlops_assets.sagemaker_local import lifecycle
 
 _CAPTURED_S = 120.0
+_FIRST = "first"
 _POLL_S = 0.5
 _DAWN = pd.Timestamp("1970-01-01", tz="UTC")
 
@@ -57,8 +57,7 @@ class Replay:
             try:
                 world.sagemaker.client()  # up, with what it hosted: sensors start nothing
                 with daemon.running(home) as process:
-                    self._start(process)
-                    kept = frozen = self._model("first")
+                    kept = frozen = self._start(process)
                     for month in months:
                         found = records.load(home, month)
                         if found is None:
@@ -70,11 +69,11 @@ class Replay:
                 del instance
                 lifecycle.stop(world.settings.sagemaker_home)
 
-    def _start(self, process: subprocess.Popen[bytes]) -> None:
+    def _start(self, process: subprocess.Popen[bytes]) -> Model:
         """History up to the first month, and the model that it makes."""
-        world = self.world
-        if _kept_model(self._model_path("first")):
-            return
+        world, home = self.world, self.world.settings.home
+        if found := records.begun(home, _FIRST):
+            return found.serving
         for partition in sorted(world.pipeline.source.partitions()):
             if partition <= world.plan.start:
                 self._bring(process, partition)
@@ -82,7 +81,8 @@ class Replay:
         self.say("the first model is trained and deployed")
         first = world.serving() or world.train_first()
         self._rest(process, time.time())
-        self._keep_model("first", first)
+        records.Begun(serving=first, decisions=0, at=time.time()).save(home, _FIRST)
+        return first
 
     def _bring(self, process: subprocess.Popen[bytes], partition: str) -> None:
         """One partition of history, as it came: the next one's features look back on it."""
@@ -91,7 +91,7 @@ class Replay:
         deadline = time.monotonic() + self.rest_s
         while not self.world.arrived(partition):
             daemon.check(process, self.world.settings.home)
-            if failed := failures.since(self.world.instance, frozenset()):
+            if failed := failures.since(self.world.instance, 0.0):
                 raise ReplayError(f"{partition} does not come in: {failed[0].words}")
             if time.monotonic() > deadline:
                 raise ReplayError(f"{partition} has not come in after {self.rest_s:.0f} s")
@@ -101,18 +101,15 @@ class Replay:
         self, process: subprocess.Popen[bytes], partition: str, frozen: Model, kept: Model
     ) -> MonthRecord:
         world, began = self.world, time.monotonic()
-        seen = frozenset(run.run_id for run in world.instance.get_runs())
-        decided = len(self._decisions())
         month = _rows(world, partition)
         asked = month.sample(world.plan.rows)
-        if _kept_model(self._model_path(partition)) is None:
-            self._ask(asked, partition)
-        loop = self._model(partition)
+        begun = records.begun(world.settings.home, partition) or self._ask(asked, partition)
+        loop = begun.serving
         since = time.time()
         sent = self._labels(partition)
         self._advance(partition)
         self._rest(process, since)
-        failed = failures.since(world.instance, seen)
+        failed = failures.since(world.instance, begun.at)
         if not world.arrived(partition):
             said = "; ".join(each.words for each in failed) or "no run brought it"
             raise ReplayError(f"{partition} did not come in: {said}")
@@ -137,7 +134,7 @@ class Replay:
             },
             noise=noise,
             served=self._served(partition),
-            decided=self._said(partition, decided, loop, after),
+            decided=self._said(partition, begun.decisions, loop, after),
             failed=tuple(
                 f"{each.job} {each.partition}: {each.words} (run {each.run_id[:8]})"
                 for each in failed
@@ -145,8 +142,8 @@ class Replay:
             seconds=round(time.monotonic() - began, 1),
         )
 
-    def _ask(self, asked: Month, partition: str) -> None:
-        world = self.world
+    def _ask(self, asked: Month, partition: str) -> Begun:
+        world, at, decided = self.world, time.time(), len(self._decisions())
         loop = world.serving()
         if loop is None:
             raise ReplayError(f"nothing serves at endpoint {world.pipeline.slug}")
@@ -159,7 +156,9 @@ class Replay:
             before + len(asked.ids),
             timeout_s=_CAPTURED_S,
         )
-        self._keep_model(partition, loop)
+        begun = Begun(serving=loop, decisions=decided, at=at)
+        begun.save(world.settings.home, partition)
+        return begun
 
     def _labels(self, partition: str) -> int:
         """Upload what became known since the last time, of this partition and the one before."""
@@ -228,24 +227,6 @@ class Replay:
         except RecordNotFound:
             return {}
         return {metric: interval.value for metric, interval in found.metrics.items()}
-
-    def _model_path(self, name: str) -> Path:
-        return folder(self.world.settings.home) / "served" / f"{name}.json"
-
-    def _keep_model(self, name: str, model: Model) -> None:
-        path = self._model_path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(model.model_dump_json() + "\n")
-
-    def _model(self, name: str) -> Model:
-        found = _kept_model(self._model_path(name))
-        if found is None:
-            raise ReplayError(f"{self._model_path(name)} is missing: start the replay anew")
-        return found
-
-
-def _kept_model(path: Path) -> Model | None:
-    return Model.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
 @lru_cache(maxsize=2)

@@ -5,6 +5,7 @@ Here: telling the two apart by the run's own events. Not here: waiting for runs 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 import dagster as dg
@@ -22,12 +23,14 @@ class Failed:
     words: str
 
 
-def since(instance: dg.DagsterInstance, seen: frozenset[str]) -> list[Failed]:
-    """The failed runs besides those ``seen``, oldest first, without those that a gate stopped."""
-    runs = instance.get_runs(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def since(instance: dg.DagsterInstance, at: float) -> list[Failed]:
+    """The runs asked for since (seconds since the epoch) that failed, oldest first, without those
+    that a gate stopped."""
+    failed = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+        created_after=dt.datetime.fromtimestamp(at, dt.UTC),
     )
-    found = [_of(instance, run) for run in reversed(runs) if run.run_id not in seen]
+    found = [_of(instance, run) for run in reversed(instance.get_runs(failed))]
     return [each for each in found if each is not None]
 
 

@@ -21,6 +21,11 @@ def metrics(pipeline: MLPipeline) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*others, pipeline.evaluation.primary]))
 
 
+def name(pipeline: MLPipeline, partition: str) -> str:
+    """A partition as people call it: 2013-04 for a month."""
+    return partition[:7] if pipeline.partitions.kind == "monthly" else partition
+
+
 def draw(pipeline: MLPipeline, months: Sequence[MonthRecord], path: Path) -> None:
     """Write the picture, a PNG."""
     import matplotlib as mpl
@@ -56,14 +61,15 @@ def draw(pipeline: MLPipeline, months: Sequence[MonthRecord], path: Path) -> Non
         for place in changed:
             axis.axvline(place - 0.5, color=_LOOP, lw=0.8, ls=":", zorder=0)
         axis.set_title(_TITLES.get(metric, metric), fontsize=10, loc="left")
-        axis.set_xticks(list(places), [month.partition[:7] for month in months], rotation=45)
+        axis.set_xticks(
+            list(places), [name(pipeline, month.partition) for month in months], rotation=45
+        )
         axis.tick_params(labelsize=8)
         axis.grid(axis="y", color="#d0d7de", lw=0.6)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].legend(fontsize=8, frameon=False)
     figure.suptitle(
-        f"{pipeline.name} through the live loop, {months[0].partition[:7]} to "
-        f"{months[-1].partition[:7]}; a dotted line is a promotion",
+        f"{pipeline.name} through the live loop; a dotted line is a promotion",
         fontsize=10,
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,20 @@ class Model(_Record):
     as_of: str
 
 
+class Begun(_Record):
+    """Where a month began: who served it, how many decisions there were, when (seconds since the
+    epoch). What was begun is gone on with, not begun again."""
+
+    serving: Model
+    decisions: int
+    at: float
+
+    def save(self, home: Path, name: str) -> None:
+        path = _begun(home, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=1) + "\n")
+
+
 class Said(_Record):
     """A decision or a verdict, as it was said."""
 
@@ -66,6 +80,16 @@ def load(home: Path, partition: str) -> MonthRecord | None:
     """What was kept of a month; None where it was not played to its end."""
     path = _path(home, partition)
     return MonthRecord.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def begun(home: Path, name: str) -> Begun | None:
+    """Where a month began; None where it has not."""
+    path = _begun(home, name)
+    return Begun.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def _begun(home: Path, name: str) -> Path:
+    return folder(home) / "begun" / f"{name}.json"
 
 
 def _path(home: Path, partition: str) -> Path:

@@ -13,6 +13,7 @@ from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.monitoring.decided import decisions
 from mlops_assets.assets.monitoring.events import event_id
 from mlops_assets.assets.monitoring.records import PerformanceRecord, SkewRecord
+from mlops_assets.assets.versions import Versions
 from mlops_assets.definitions import build_assets, build_defs
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.pipeline import Endpoint, Retraining
@@ -94,6 +95,10 @@ class Guarded:
         )
         assert done.success
 
+    def versions(self) -> Versions:
+        named = ("sagemaker", "store", "placement", "signing")
+        return Versions(self.world.pipeline, *(self.world.resources[n] for n in named))
+
     @property
     def defs(self) -> dg.Definitions:
         return build_defs(self.world.settings, pipelines=[self.world.pipeline])
@@ -139,10 +144,7 @@ def guarded(trained) -> Guarded:
     for kept in ("decisions", "begun", f"records/{NAME}/performance", f"records/{NAME}/skew"):
         found.store.open().delete_tree(found.store.uri(kept))
     if found.states() != ["previous", "champion"]:
-        from mlops_assets.assets.versions import Versions
-
-        named = ("sagemaker", "store", "placement", "signing")
-        versions = Versions(trained.pipeline, *(trained.resources[n] for n in named))
+        versions = found.versions()
         for number in (1, 2):
             arn = versions.chosen(str(number)).arn
             promotion.approve(found.client, NAME, arn, by="a fixture")
@@ -191,6 +193,24 @@ def test_when_the_world_has_changed_going_back_does_not_help(guarded) -> None:
     assert "going back would not help" in decision.words
     # The same charge is looked at once, also where no run is remembered.
     assert guarded.tick(dg.DagsterInstance.ephemeral())[0] == []
+
+
+@pytest.mark.parametrize("switched", [False, True])
+def test_interrupted_before_or_behind_the_switch_it_is_finished(guarded, switched) -> None:
+    """Row 23: the run died with the bad one taken out, serving still or no longer."""
+    guarded.captured(2, answers="nonsense")
+    guarded.judged(2, "failing")
+    ((request,), _) = guarded.tick()
+    bad = registry.describe(guarded.client, f"{NAME}/2").arn
+    promotion.mark_rolled_back(guarded.client, NAME, bad, reason="by the guard: half-way")
+    if switched:
+        guarded.versions().serve(registry.describe(guarded.client, f"{NAME}/1"))
+    else:
+        ((request,), _) = guarded.tick()
+        assert str(request.run_key).endswith(":finish")
+    guarded.run(request)
+    assert (guarded.version(), guarded.states()) == (1, ["champion", "rolled-back"])
+    assert decisions(guarded.store, NAME)[-1].action == "roll_back"
 
 
 @pytest.mark.parametrize("status", ["healthy", "warning", "unknown"])

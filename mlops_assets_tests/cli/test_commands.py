@@ -65,8 +65,8 @@ def test_help_is_light_and_names_every_command(shell):
     assert done.stdout.strip() == "[]"
     said = shell.mlops("--help").stdout
     for command in (
-        "demo", "up", "down", "status", "invoke", "promote", "rollback", "reproduce", "ui", "health",
-        "scorecard",
+        "demo", "up", "down", "status", "invoke", "promote", "rollback", "reproduce", "ui",
+        "health", "scorecard",
     ):  # fmt: skip
         assert f" {command} " in said
 

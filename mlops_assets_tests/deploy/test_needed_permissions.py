@@ -150,6 +150,15 @@ def test_the_container_gets_what_it_calls_and_no_more_of_sagemaker() -> None:
     assert of_sagemaker == {"sagemaker:BatchGetRecord"}
 
 
+def test_alerts_go_to_the_named_topic_and_to_no_other() -> None:
+    """A worker that could write to every topic of the account, or to one that nobody named."""
+    named = _policy(CORE, WORKER)
+    assert iam.allowed(named, "sns:Publish", TOPIC)
+    assert not iam.allowed(named, "sns:Publish", TOPIC.replace("alerts", "payments"))
+    unnamed = iam.statements(CORE, WORKER, SubnetIds=["subnet-1"], VpcId="vpc-1")
+    assert "sns:Publish" not in iam.actions(unnamed)
+
+
 @pytest.mark.parametrize("name", [*WORKER, "JobPolicy", "ApproverPolicy"])
 def test_policies_are_not_too_large(name: str) -> None:
     """IAM takes 6,144 characters of a managed policy, and says so only when the stack is made."""

@@ -11,6 +11,7 @@ import dagster as dg
 from mlops_assets.assets.monitoring import bias_measuring, bias_page
 from mlops_assets.assets.monitoring.bias_judging import judge
 from mlops_assets.assets.monitoring.explanation_subject import answered, features_of, subject
+from mlops_assets.assets.monitoring.histories import latest
 from mlops_assets.assets.monitoring.records import BiasRecord
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.station import check
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
 
 STATION = "bias"
+_USUAL = 24
+"""Earlier partitions that tell what is usual, at most."""
 CHECKS = {
     "bias": "Metrics of labels and answers keep the gates declared for their facet.",
     "bias_drift": "Served answers are no further from fair than the held-out ones were.",
@@ -83,7 +86,15 @@ def _record(
 ) -> BiasRecord:
     found = subject(client, pipeline, lake, partition)
     known = bias_measuring.baseline(pipeline, store, found.package) if found.package else None
-    return judge(pipeline, partition, found, features_of(pipeline, lake, partition), known)
+    rows = features_of(pipeline, lake, partition)
+    return judge(pipeline, partition, found, rows, known, _earlier(pipeline, store, partition))
+
+
+def _earlier(pipeline: MLPipeline, store: Store, partition: str) -> list[BiasRecord]:
+    """Records of the partitions before, but for those whose gates failed: they are not usual."""
+    before = [p for p in store.partitions(pipeline.name, STATION) if p < partition]
+    found = [latest(store, BiasRecord, pipeline.name, STATION, p) for p in before[-_USUAL:]]
+    return [kept.record for kept in found if kept and kept.record.status != "failing"]
 
 
 def _checked(records: dict[str, BiasRecord]) -> list[dg.AssetCheckResult]:

@@ -38,12 +38,14 @@ def judge(
     found: Subject,
     features: pd.DataFrame,
     known: BiasBaseline | None,
+    earlier: Sequence[BiasRecord] = (),
 ) -> BiasRecord:
     """Measure the partition, compare it with the model's baseline, hold the gates against it.
 
     Args:
         features: rows of ``features[partition]``, labelled or not.
         known: the baseline of the subject's model; None where there is none.
+        earlier: records of the partitions before, which tell what is usual.
     """
     bound = known.positive_above if known else None
     if known is None and pipeline.label.kind != "binary" and len(features):
@@ -52,8 +54,10 @@ def judge(
     before = {(f.column, f.value): f for f in known.facets} if known else {}
     facets, lines = [], []
     for facet in pipeline.monitors.facets:
-        earlier = before.get((facet.column, measuring.value_of(facet)))
-        one = _facet(pipeline, facet, rows, features, earlier, bound)
+        name = (facet.column, measuring.value_of(facet))
+        one = _facet(
+            pipeline, facet, rows, features, before.get(name), bound, _usual(earlier, name)
+        )
         facets.append(one)
         lines += _gates(pipeline, facet, one)
         lines += _drift(pipeline, facet, one, rows)
@@ -78,6 +82,7 @@ def _facet(
     features: pd.DataFrame,
     earlier: BiasFacet | None,
     bound: float | None,
+    usual: Mapping[str, Sequence[float]],
 ) -> BiasFacet:
     served = measuring.answers_of(pipeline, facet, rows, bound) if len(rows) else ()
     labels = measuring.labels_of(pipeline, facet, features, bound) if len(features) else ()
@@ -94,10 +99,21 @@ def _facet(
         served=served,
         worse={
             found.name: found.words
-            for found in worse(_measured(held_out), _measured(served))
+            for found in worse(_measured(held_out), _measured(served), usual=usual)
             if enough[POST_TRAINING[found.name].labels]
         },
     )
+
+
+def _usual(earlier: Sequence[BiasRecord], name: tuple[str, str]) -> dict[str, list[float]]:
+    """{metric: its served values in earlier partitions, one each}, of one facet."""
+    found: dict[str, list[float]] = {}
+    for record in earlier:
+        for facet in record.facets:
+            for figure in facet.served if (facet.column, facet.value) == name else ():
+                if figure.value is not None:
+                    found.setdefault(figure.name, []).append(figure.value)
+    return found
 
 
 def _served_enough(pipeline: MLPipeline, facet: Facet, rows: pd.DataFrame) -> dict[bool, bool]:

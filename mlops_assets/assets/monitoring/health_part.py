@@ -40,7 +40,10 @@ class Part:
 
     @property
     def chapter(self) -> Chapter:
-        words = self.words[:1].upper() + self.words[1:]
+        words = self.words
+        # A name, such as log_loss, keeps its own spelling.
+        if words.partition(" ")[0].isalpha():
+            words = words[0].upper() + words[1:]
         return Chapter(self.name, words, self.status, self.content)
 
 

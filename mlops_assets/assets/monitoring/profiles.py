@@ -9,7 +9,7 @@ A later one adds only columns that there were none of, unless grids are renewed 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from mlops_assets.ml.profiles import codec
 from mlops_assets.ml.profiles.categorical import CategoricalProfile
 from mlops_assets.ml.profiles.columns import is_number
-from mlops_assets.ml.profiles.grid import Grid, from_record
+from mlops_assets.ml.profiles.grid import from_record
 from mlops_assets.ml.profiles.numeric import NumericProfile
 from mlops_assets.ml.profiles.profile import AnyGrid, Profile, fit_grids, merge, profile, regrid
 from mlops_assets.ml.profiles.statistics import statistics
@@ -178,39 +178,46 @@ def write_statistics(
 def pipeline_grids(
     pipeline: MLPipeline, store: Store, frame: pd.DataFrame, *, renew: bool = False
 ) -> dict[str, AnyGrid]:
-    """The pipeline's grids, with one for each column of the frame that has a value.
+    """The pipeline's grids of a frame's columns; one without a value may have none yet.
 
     Args:
         renew: make new ones from this frame. Profiles on the old ones stay readable and are laid
             over the new ones when a window holds both.
     """
+    kinds = {str(name): _kind(is_number(dtype)) for name, dtype in frame.dtypes.items()}
     made: dict[str, AnyGrid] | None = None
     while True:
         known, count = _known_grids(pipeline, store)
-        lacking = [
-            name
-            for name, dtype in frame.dtypes.items()
-            if renew or name not in known or is_number(dtype) != isinstance(known[name], Grid)
-        ]
-        if not lacking:
-            return known
-        if made is None:
+        lacking = [n for n, kind in kinds.items() if renew or (n, kind) not in known]
+        if lacking and made is None:
             made = fit_grids(frame[lacking], hide=pipeline.personal)
-        added = {name: grid.record() for name, grid in made.items() if name in lacking}
-        if not added:
-            return known
-        uri = store.uri("grids", pipeline.name, f"{count:04d}.json")
-        if store.open().write_if_absent(uri, json.dumps(added, indent=1).encode()):
-            return {**known, **made}
+        added = {name: grid for name, grid in (made or {}).items() if name in lacking}
+        known |= {(name, kinds[name]): grid for name, grid in added.items()}
+        if not added or _write(pipeline, store, count, added):
+            return {n: known[n, kind] for n, kind in kinds.items() if (n, kind) in known}
         # Somebody was faster: theirs hold, and only what they lack is ours to add.
         renew = False
 
 
-def _known_grids(pipeline: MLPipeline, store: Store) -> tuple[dict[str, AnyGrid], int]:
+def _kind(number: bool) -> str:
+    return "grid" if number else "vocabulary"
+
+
+def _write(pipeline: MLPipeline, store: Store, place: int, grids: Mapping[str, AnyGrid]) -> bool:
+    uri = store.uri("grids", pipeline.name, f"{place:04d}.json")
+    records = {name: grid.record() for name, grid in grids.items()}
+    return store.open().write_if_absent(uri, json.dumps(records, indent=1).encode())
+
+
+def _known_grids(pipeline: MLPipeline, store: Store) -> tuple[dict[tuple[str, str], AnyGrid], int]:
+    """({(column, kind): grid}, how many objects there are); later objects replace earlier ones.
+
+    By kind, too: a column that changes its type back and forth keeps one grid of each.
+    """
     objects = store.open()
     files = sorted(info.uri for info in objects.list(store.uri("grids", pipeline.name)))
-    known: dict[str, AnyGrid] = {}
+    known: dict[tuple[str, str], AnyGrid] = {}
     for uri in files:
-        records = json.loads(objects.read(uri))
-        known |= {name: from_record(record) for name, record in records.items()}
+        for name, record in json.loads(objects.read(uri)).items():
+            known[name, record["kind"]] = from_record(record)
     return known, len(files)

@@ -16,6 +16,7 @@ from mlops_assets.ml.bias.counts import Counts
 from mlops_assets.ml.bias.metrics import POST_TRAINING, PRE_TRAINING, Metric
 
 REPEATS = 1000
+BAND_PARTITIONS, BAND_SIGMAS = 8, 3.0
 _FACETS = ("advantaged", "disadvantaged")
 
 
@@ -123,13 +124,21 @@ def _why(metric: Metric, counts: Counts) -> str:
 
 
 def worse(
-    baseline: Sequence[Measured], now: Sequence[Measured], *, alpha: float = 0.001
+    baseline: Sequence[Measured],
+    now: Sequence[Measured],
+    *,
+    alpha: float = 0.001,
+    usual: Mapping[str, Sequence[float]] | None = None,
 ) -> tuple[Worse, ...]:
     """The metrics that moved away from fair, beyond chance and by more than their floor.
 
     As in Clarify ("Bias drift"), a value nearer to fair than the baseline is none. Chance: the
     bootstraps' spreads of both sides, two-sided at ``alpha`` shared among the metrics compared.
     What either side leaves undefined, or has too few rows for an interval, is not compared.
+
+    Args:
+        usual: {metric: its values in earlier partitions}; with eight or more, a value within
+            their mean ± 3 σ is as it always was, however sure the change since the baseline.
 
     >>> before = [Measured("DPPL", "", 0.02, 0.01, 0.03, 0.005)]
     >>> worse(before, [Measured("DPPL", "", 0.03, 0.02, 0.04, 0.005)])
@@ -143,7 +152,14 @@ def worse(
     if not pairs:
         return ()
     bound = NormalDist().inv_cdf(1 - alpha / (2 * len(pairs)))
-    return tuple(found for old, new in pairs if (found := _worse(old, new, bound)))
+    found = [one for old, new in pairs if (one := _worse(old, new, bound))]
+    return tuple(one for one in found if not _as_usual(one.value, (usual or {}).get(one.name, ())))
+
+
+def _as_usual(value: float, before: Sequence[float]) -> bool:
+    if len(before) < BAND_PARTITIONS:
+        return False
+    return abs(value - float(np.mean(before))) <= BAND_SIGMAS * float(np.std(before, ddof=1))
 
 
 def _worse(old: Measured, new: Measured, bound: float) -> Worse | None:

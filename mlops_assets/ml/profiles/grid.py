@@ -10,7 +10,10 @@ observed extremes; two more take what lies beyond. Two kinds of column need a fi
 - Where values lie on a lattice (whole numbers, tenths, a constant), every value gets a bin with
   itself in the middle, so that nothing is rounded.
 - Where tails are so heavy that a bin would hold more than 0.2 % of the values, the range shrinks to
-  inner percentiles. What lies beyond is not lost: it is counted by octaves (`binning.Tails`).
+  inner percentiles. What lies beyond is not lost: it is counted by octaves (`tails`).
+
+What no grid of even bins tells apart are values that crowd in less than a 4,096th of the range,
+such as one of two modes that is a thousand times narrower than their distance.
 """
 
 from __future__ import annotations

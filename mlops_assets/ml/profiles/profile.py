@@ -127,7 +127,8 @@ def profile(frame: pd.DataFrame, grids: Grids, *, hide: Collection[str] = ()) ->
     Args:
         grids: of `fit_grids`, those of the profiles that it shall be added to. A column without
             one, or that has changed its type, gets one of its own.
-        hide: columns whose categories are told by digests only.
+        hide: columns whose categories are told by digests only. Who knows a value can recognise
+            its digest: a profile of personal columns stays where the data may be.
 
     Raises:
         ValueError: two columns have one name.

@@ -46,6 +46,7 @@ border-bottom:1px solid var(--line)}
 td{border-bottom:1px solid var(--line)}
 tbody tr:last-child td{border-bottom:0}
 th,td{padding:.4rem 1.6rem .4rem 0;vertical-align:top}
+td:first-child{white-space:nowrap}
 th:last-child,td:last-child{padding-right:0}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 footer{color:var(--soft);font-size:.85rem;padding-top:1.25rem}

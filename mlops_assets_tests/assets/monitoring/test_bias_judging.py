@@ -123,6 +123,25 @@ def test_a_group_that_is_answered_worse_than_on_held_out_rows_warns():
     assert "DPPL is 0." in line.figure
 
 
+def test_a_season_that_comes_back_is_usual():
+    """Eight earlier partitions that were like this one say that it is nothing new."""
+    pipeline = declared()
+    held_out, features = answers(1), answers(2).rename(columns={"label": "late"})
+    known = baseline(pipeline, held_out)
+    records: list[BiasRecord] = []
+    for seed in range(10, 19):
+        restless = answers(seed, against=-1.0 if seed % 2 else 0.0)
+        found = Subject(PACKAGE, restless, 0)
+        records.append(judge(pipeline, f"{seed}", found, features, known, records))
+    assert records[1].status == "warning"
+    last = judge(
+        pipeline, "20", Subject(PACKAGE, answers(3, against=-1.0), 0), features, known, records
+    )
+    assert last.status == "healthy", last.lines
+    alone = judge(pipeline, "20", Subject(PACKAGE, answers(3, against=-1.0), 0), features, known)
+    assert alone.status == "warning"
+
+
 def test_a_gate_that_is_broken_fails():
     record = judged(declared(gates={"DPPL": (-0.05, 0.05)}), answers(3, against=-1.0))
     assert record.status == "failing"

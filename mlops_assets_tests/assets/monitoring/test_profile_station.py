@@ -186,6 +186,17 @@ def test_a_new_column_adds_its_grid_and_moves_no_other(world):
     assert pipeline_grids(world.pipeline, store, both.assign(none=[1.0, 2.0]))["a"] == first["a"]
 
 
+def test_a_column_that_changes_its_type_and_back_keeps_its_grids(world):
+    """Else every change back would make a new grid, and no two partitions would add up."""
+    store = world.resources["store"]
+    number, text = pd.DataFrame({"a": [1.0, 2.0]}), pd.DataFrame({"a": ["x", "y"]})
+    first = pipeline_grids(world.pipeline, store, number)
+    words = pipeline_grids(world.pipeline, store, text)
+    assert pipeline_grids(world.pipeline, store, number * 100) == first
+    assert pipeline_grids(world.pipeline, store, text + "!") == words
+    assert len(list(store.open().list(store.uri("grids", "deliveries")))) == 2
+
+
 def test_a_partition_without_a_value_does_not_move_the_window_s_grid(tmp_path):
     """An all-null day has no grid of its own; the others must not be laid over a stand-in."""
     world = filled_world(tmp_path, deliveries.declare(), DAYS[:1])

@@ -22,6 +22,7 @@ from dagster._core.scheduler.instigation import (
     TickData,
     TickStatus,
 )
+from dagster_shared.error import SerializableErrorInfo
 
 from mlops_assets.assets.monitoring.scoring import from_checks, from_registry
 from mlops_assets.pipelines.flight_delays import pipeline
@@ -55,7 +56,12 @@ def looked(instance: dg.DagsterInstance, state: InstigatorState, status: TickSta
             status=status,
             timestamp=time.time(),
             selector_id=state.selector_id,
-            skip_reason="Nothing that it stands on has changed.",
+            skip_reason="Nothing that it stands on has changed."
+            if status == TickStatus.SKIPPED
+            else None,
+            error=SerializableErrorInfo("no lake", [], None)
+            if status == TickStatus.FAILURE
+            else None,
         )
     )
 

@@ -70,6 +70,17 @@ def test_a_change_that_may_be_chance_is_no_drift():
     assert worse([before], [Measured("DPPL", "", 0.2, 0.2, 0.2, 0.001)])
 
 
+def test_what_partitions_differ_by_anyway_is_no_drift():
+    """On the flights a month's bias moves with the season; without the band each one warned."""
+    before = [Measured("DPPL", "", 0.0, -0.01, 0.01, 0.005)]
+    now = [Measured("DPPL", "", 0.12, 0.11, 0.13, 0.005)]
+    restless = {"DPPL": [0.0, 0.1, 0.05, 0.14, 0.02, 0.11, 0.03, 0.08]}
+    calm = {"DPPL": [0.01, 0.0, 0.02, 0.01, 0.0, 0.01, 0.02, 0.01]}
+    assert worse(before, now, usual=restless) == ()
+    assert worse(before, now, usual=calm)
+    assert worse(before, now, usual={"DPPL": restless["DPPL"][:7]}), "seven are too few to tell"
+
+
 def test_fair_is_one_for_a_ratio():
     before = [Measured("DI", "", 1.0, 0.9, 1.1, 0.01)]
     assert worse(before, [Measured("DI", "", 0.5, 0.4, 0.6, 0.01)])[0].name == "DI"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.ml.profiles.codec import dumps
@@ -56,12 +56,9 @@ def test_any_chunking_in_any_order_equals_one_shot(first, values, cuts, seed):
     grids = fit_grids(frame(first))
     whole = profile(frame(values), grids)
     ends = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
-    parts = [
-        profile(frame(values[a:b]), {**fit_grids(frame([])), **grids})
-        for a, b in itertools.pairwise(ends)
-    ]
-    if set(grids) != {"delay", "depot"}:
-        return  # chunks without a grid of the pipeline have one of their own each
+    parts = [profile(frame(values[a:b]), grids) for a, b in itertools.pairwise(ends)]
+    # Chunks without a grid of the pipeline have one of their own each.
+    assume(set(grids) == {"delay", "depot"})
     seed.shuffle(parts)
     assert merge(parts) == whole
     assert dumps(merge(parts)) == dumps(whole)
@@ -111,6 +108,13 @@ def test_many_blocks_equal_one_by_one():
     finite = values[np.isfinite(values)]
     assert column.mean == pytest.approx(math.fsum(finite) / len(finite), abs=1e-8)
     assert column.std == pytest.approx(finite.std(), rel=1e-9)
+
+
+def test_floating_point_sums_would_not_pass():
+    """The negative control: what the sums of whole units are there for."""
+    values = np.random.default_rng(5).lognormal(0, 3, 50_001)
+    parts = [values[n : n + 997].sum() for n in range(0, 50_001, 997)]
+    assert len({values.sum(), sum(parts), sum(parts[::-1])}) > 1
 
 
 def test_what_is_no_part_cannot_be_taken_away():
