@@ -141,37 +141,50 @@ def own_rates(quick: bool) -> dict[str, Any]:
     return {"alarms": rates, "power": power(10_000, 200 // scale)}
 
 
+def show_speed(measured: dict[str, Any]) -> None:
+    """CPU seconds, ours against each peer's."""
+    ours = measured["cpu seconds"][OURS]
+    lines: list[list[object]] = [
+        [who, f"{spent:.2f}", f"{spent / ours:.0f} ×", TARGETS.get(who, "")]
+        for who, spent in measured["cpu seconds"].items()
+    ]
+    lines += [[who, error, "", TARGETS.get(who, "")] for who, error in measured["errors"].items()]
+    print(f"## CPU seconds, {measured['rows']:,} rows a side, 20 columns, everything included\n")
+    print(markdown(["", "CPU s", "ours is faster", "aim"], lines))
+    print(f"20 numeric columns compared again: {measured['compared again (ms)']:.1f} ms\n")
+
+
+def show_alarms(shares: dict[str, dict[int, float]], trials: int) -> None:
+    """Shares of reports with an alarm, by size and by who reported."""
+    print(f"## Unchanged rows: share of {trials} reports with an alarm\n")
+    lines: list[list[object]] = [
+        [f"{size:,}", *(f"{100 * s[size]:.0f} %" if size in s else "–" for s in shares.values())]
+        for size in PEER_SIZES
+    ]
+    print(markdown(["rows a side", *shares], lines))
+
+
 def main() -> None:
     """Measure, and print Markdown."""
     options = arguments()
     rows = options.rows or (100_000 if options.quick else 1_000_000)
     results: dict[str, Any] = {"own": own_rates(options.quick)}
     print("\n## Faults found by the default policy, 10,000 rows a side\n")
-    print(markdown(["fault", "found", "told as"],
-                   [[n, f"{100 * s:.1f} %", k] for n, (s, k) in results["own"]["power"].items()]))  # fmt: skip
+    found = [[n, f"{100 * s:.1f} %", kind] for n, (s, kind) in results["own"]["power"].items()]
+    print(markdown(["fault", "found", "told as"], found))
     peers = Peers(options.cache, () if options.no_peers else options.peers.split(","))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        results["speed"] = measured = speed(peers, rows, folder)
-        ours = measured["cpu seconds"][OURS]
-        print(f"## CPU seconds, {rows:,} rows a side, 20 columns, both sides and the comparison\n")
-        print(markdown(["", "CPU s", "ours is faster", "aim"], [
-            [who, f"{spent:.2f}", f"{spent / ours:.0f} ×", f"{TARGETS.get(who, '')}"]
-            for who, spent in measured["cpu seconds"].items()
-        ] + [[who, error, "", TARGETS.get(who, "")] for who, error in measured["errors"].items()]))  # fmt: skip
-        print(f"20 numeric columns compared again: {measured['compared again (ms)']:.1f} ms\n")
+        results["speed"] = speed(peers, rows, folder)
+        show_speed(results["speed"])
         if len(peers.names) > 1:
             trials = 5 if options.quick else 50
-            results["alarms"] = shares = alarms(peers, trials, folder)
-            print(f"## Unchanged rows: share of {trials} reports with an alarm\n")
-            print(markdown(["rows a side", *shares], [
-                [f"{size:,}", *(f"{100 * s[size]:.0f} %" if size in s else "–" for s in shares.values())]
-                for size in PEER_SIZES
-            ]))  # fmt: skip
-            results["faults"] = found = faults(peers, 2 if options.quick else 10, folder)
+            results["alarms"] = alarms(peers, trials, folder)
+            show_alarms(results["alarms"], trials)
+            results["faults"] = told = faults(peers, 2 if options.quick else 10, folder)
             print("## Faults found, 10,000 rows a side\n")
-            print(markdown(["fault", *peers.names],
-                           [[n, *(told[who] for who in peers.names)] for n, told in found.items()]))  # fmt: skip
+            lines = [[n, *(who[peer] for peer in peers.names)] for n, who in told.items()]
+            print(markdown(["fault", *peers.names], lines))
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 

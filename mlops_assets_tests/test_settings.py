@@ -88,7 +88,7 @@ def test_signing_is_off_until_a_key_is_named(monkeypatch, tmp_path):
 def test_a_webhook_is_told_over_https_only_and_its_address_stays_secret(monkeypatch):
     """Whoever reads the address can write to the channel: no repr and no error may show it."""
     monkeypatch.setenv("MLOPS_ALERT_WEBHOOK", "http://hooks.example.com/s3cret")
-    with pytest.raises(SettingsError, match="MLOPS_ALERT_WEBHOOK=…: .*https") as error:
+    with pytest.raises(SettingsError, match=r"MLOPS_ALERT_WEBHOOK=…: .*https") as error:
         Settings.load()
     assert "s3cret" not in str(error.value)
     monkeypatch.setenv("MLOPS_ALERT_WEBHOOK", "https://hooks.example.com/s3cret")

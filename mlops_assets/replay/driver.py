@@ -65,6 +65,8 @@ class Replay:
                             found.save(home)
                         kept = found.loop
                         yield found
+                    self.say("what shows it all comes to rest")
+                    self._rest(process, time.time(), all_of_it=True)
             finally:
                 del instance
                 lifecycle.stop(world.settings.sagemaker_home)
@@ -186,11 +188,13 @@ class Replay:
         if now is None or now < due:
             self.world.clock.advance(due)
 
-    def _rest(self, process: subprocess.Popen[bytes], since: float) -> None:
+    def _rest(
+        self, process: subprocess.Popen[bytes], since: float, *, all_of_it: bool = False
+    ) -> None:
         home = self.world.settings.home
         waiting.until_rest(
             self.world.instance,
-            self.world.sensors,
+            self.world.sensors if all_of_it else self.world.deciding,
             since,
             timeout_s=self.rest_s,
             alive=lambda: daemon.check(process, home),

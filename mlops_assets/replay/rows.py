@@ -42,7 +42,7 @@ def month(pipeline: MLPipeline, partition: str) -> Month:
     """The rows of a partition, by the source itself."""
     if pipeline.event_time is None:
         raise ValueError(f"{pipeline.name} has no event time")
-    clean = _clean(pipeline, partition)
+    clean = clean_rows(pipeline, partition)
     made = pipeline.features(clean, _history(pipeline, partition, clean))
     label = pipeline.label
     known = clean[label.known_at] if label.known_at else clean[pipeline.event_time]
@@ -55,7 +55,8 @@ def month(pipeline: MLPipeline, partition: str) -> Month:
     )
 
 
-def _clean(pipeline: MLPipeline, partition: str) -> pd.DataFrame:
+def clean_rows(pipeline: MLPipeline, partition: str) -> pd.DataFrame:
+    """The valid rows of a partition, cleaned, by the source itself."""
     read = from_text(pipeline.source.read(partition), pipeline.raw_schema.to_schema())
     report = check_rows(read, pipeline.raw_schema)
     return pipeline.clean(accepted_rows(read, report, pipeline.raw_schema))
@@ -67,7 +68,7 @@ def _history(pipeline: MLPipeline, partition: str, clean: pd.DataFrame) -> pd.Da
     there = [key for key in wanted if key in set(pipeline.source.partitions())]
     if window is None or not there:
         return clean.iloc[:0]
-    rows = pd.concat([_clean(pipeline, key) for key in there], ignore_index=True)
+    rows = pd.concat([clean_rows(pipeline, key) for key in there], ignore_index=True)
     times = rows[pipeline.event_time]
     keep = (times >= window[0] - pipeline.lookback) & (times < window[0])
     return rows.loc[keep].reset_index(drop=True)

@@ -1,14 +1,14 @@
 """Waiting until the loop has come to rest, instead of sleeping and hoping.
 
-At rest: no run is queued or under way, and every sensor has looked, without an error and without
-asking for a run, since the last run ended and since the world last changed. Here: telling that,
-and telling what hangs. Not here: what the runs did (`failures`).
+At rest, of the sensors that are waited for: none of their runs is queued or under way, and each has
+looked, without an error and without asking for a run, since the last run ended and since the world
+last changed. Here: telling that, and telling what hangs. Not here: what runs did (`failures`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -55,7 +55,7 @@ def until_rest(
     """Return when everything that followed from a change of the world is done.
 
     Args:
-        sensors: names of those that are on.
+        sensors: names of those that are waited for, with their runs.
         since: when the world last changed, in seconds since the epoch.
         alive: raises when nothing is left to wait for.
         tell: hears of each run, once.
@@ -77,9 +77,11 @@ def until_rest(
 
 
 def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> Unrest:
-    """What is under way now."""
-    unfinished = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-    last = instance.get_run_records(limit=_NEWEST)
+    """What is under way now, by these sensors or by hand."""
+    unfinished = _theirs(
+        instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)), sensors
+    )
+    last = _theirs(instance.get_run_records(limit=_NEWEST), sensors)
     ended = max((record.end_time or 0.0 for record in last), default=0.0)
     mark = max(since, ended)
     ticks = _ticks(instance)
@@ -93,6 +95,16 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
             if tick is not None and tick.error is not None
         ),
     )
+
+
+def _theirs(records: Sequence[dg.RunRecord], sensors: Collection[str]) -> list[dg.RunRecord]:
+    """Without the runs of other sensors."""
+    others = [record.dagster_run.tags.get("dagster/sensor_name") for record in records]
+    return [
+        record
+        for record, name in zip(records, others, strict=True)
+        if name is None or name in sensors
+    ]
 
 
 def _ticks(instance: dg.DagsterInstance) -> dict[str, InstigatorTick]:

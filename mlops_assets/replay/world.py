@@ -61,6 +61,12 @@ class World:
     def sensors(self) -> tuple[str, ...]:
         return tuple(sensor.name for sensor in self.definitions.sensors or ())
 
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The sensors that a month waits for: not what only shows (bias, explanation, health),
+        which follows in its own time while the next month is asked."""
+        return tuple(name for name in self.sensors if not name.endswith("_downstream"))
+
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         """Opened before the daemon is started: two processes must not both make its tables."""

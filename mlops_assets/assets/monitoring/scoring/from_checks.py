@@ -7,17 +7,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import TickStatus
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster_shared.error import SerializableErrorInfo
 
 from mlops_assets.assets.monitoring.scoring.evidence import Piece
 from mlops_assets.assets.station import key
 from mlops_assets.pipeline import MLPipeline
 
-_ENDED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
-_LOOKED = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
+# Evaluations and ticks looked back on for one that ended: those of a killed run never do.
+_LOOKED_BACK = 20
+_ENDED = ("SUCCESS", "SKIPPED", "FAILURE")
 _DRILLS_LOOKED_AT = 50
 _WIDEST = 300
 # How a station says that it could not tell, after the partition where there is one.
@@ -32,18 +29,20 @@ def checks(
     for name in names:
         station, _, check = name.partition("/")
         asset = key(pipeline, station)
-        found = instance.event_log_storage.get_asset_check_execution_history(
-            dg.AssetCheckKey(asset, check), limit=1, status=_ENDED
+        history = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(asset, check), limit=_LOOKED_BACK
         )
-        if not found:
+        newest = next(
+            (r for r in history if isinstance(r.evaluation, dg.AssetCheckEvaluation)), None
+        )
+        if newest is None or newest.evaluation is None or newest.event is None:
             continue
-        newest, evaluation = found[0], found[0].evaluation
-        at = newest.event.timestamp if newest.event else newest.create_timestamp
-        said = ((evaluation.description if evaluation else None) or "passed").splitlines()[0]
+        at, evaluation = newest.event.timestamp, newest.evaluation
+        said = (evaluation.description or "passed").splitlines()[0]
         yield Piece(
             name=name,
             at=at,
-            passed=newest.status == AssetCheckExecutionRecordStatus.SUCCEEDED,
+            passed=evaluation.passed,
             words=said if len(said) <= _WIDEST else f"{said[: _WIDEST - 1]}…",
             link=f"/assets/{pipeline.name}/{station}?view=checks&checkDetail={check}",
             current=_current(instance, asset, newest.run_id, at),
@@ -97,22 +96,14 @@ def dependencies(instance: dg.DagsterInstance, pipeline: MLPipeline) -> Iterator
     if instance.schedule_storage is None:
         # An instance without sensors, as tests have it.
         return
-    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+    for state in instance.all_instigator_state():
         if state.instigator_name != name or not state.is_running:
             continue
-        looked = instance.get_ticks(
-            state.instigator_origin_id, state.selector_id, limit=1, statuses=_LOOKED
+        ticks = instance.get_ticks(
+            state.instigator_origin_id, state.selector_id, limit=_LOOKED_BACK
         )
-        for tick in looked:
-            yield Piece(
-                name="dependencies watched",
-                at=tick.timestamp,
-                passed=tick.status != TickStatus.FAILURE,
-                words=tick.skip_reason or _said(tick.tick_data.error),
-                link="/automation",
-            )
-            return
-
-
-def _said(error: SerializableErrorInfo | None) -> str:
-    return error.message.splitlines()[0] if error else "looked"
+        last = next((tick for tick in ticks if tick.status.value in _ENDED), None)
+        if last is not None:
+            error = last.tick_data.error
+            said = error.message.splitlines()[0] if error else last.skip_reason or "looked"
+            yield Piece("dependencies watched", last.timestamp, error is None, said, "/automation")
