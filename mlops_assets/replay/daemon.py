@@ -20,7 +20,6 @@ import yaml
 
 from mlops_assets.replay.plan import ReplayError, folder
 
-# Runs in progress get this long to stop what they started (a training job, say).
 _GRACE_S = 30.0
 _POLL_S = 0.1
 _LOCATION = "mlops_assets.replay.location"
@@ -29,6 +28,8 @@ _PACE: dict[str, Any] = {
     "telemetry": {"enabled": False},
     "run_queue": {"dequeue_interval_seconds": 1},
     "sensors": {"use_threads": True, "num_workers": 4},
+    # What was interrupted with the replay is started once more when it goes on.
+    "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
 }
 
 
@@ -44,7 +45,11 @@ def prepare(home: Path) -> Path:
 
 @contextmanager
 def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The daemon on the replay's definitions, in a process group of its own, ended at the end."""
+    """The daemon on the replay's definitions, in a process group of its own, ended at the end.
+
+    Interrupted, its runs are killed rather than asked to fail: a killed run is started once more
+    (`failures.bury`), and adopts its training job; one that failed would not be.
+    """
     log = folder(home) / "daemon.log"
     # What an idle thread of a training or a scoring burns, others need: there are few cores.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
@@ -63,10 +68,12 @@ def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    at_rest = False
     try:
         yield process
+        at_rest = True
     finally:
-        _end(process)
+        _end(process, politely=at_rest)
 
 
 def check(process: subprocess.Popen[bytes], home: Path) -> None:
@@ -80,10 +87,10 @@ def check(process: subprocess.Popen[bytes], home: Path) -> None:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Politely, then whatever is left of its group: code servers outlive whoever started them."""
-    deadline = time.monotonic() + _GRACE_S
-    _signal(process, signal.SIGTERM)
+def _end(process: subprocess.Popen[bytes], *, politely: bool) -> None:
+    """The whole group: code servers outlive whoever started them."""
+    deadline = time.monotonic() + (_GRACE_S if politely else 0.0)
+    _signal(process, signal.SIGTERM if politely else signal.SIGKILL)
     while time.monotonic() < deadline and _signal(process, 0):
         time.sleep(_POLL_S)
     _signal(process, signal.SIGKILL)

@@ -56,6 +56,7 @@ class Replay:
         with world.instance as instance:
             try:
                 world.sagemaker.client()  # up, with what it hosted: sensors start nothing
+                failures.bury(instance)
                 with daemon.running(home) as process:
                     kept = frozen = self._start(process)
                     for month in months:
@@ -68,7 +69,6 @@ class Replay:
                     self.say("what shows it all comes to rest")
                     self._rest(process, time.time(), all_of_it=True)
             finally:
-                del instance
                 lifecycle.stop(world.settings.sagemaker_home)
 
     def _start(self, process: subprocess.Popen[bytes]) -> Model:

@@ -12,6 +12,8 @@ import dagster as dg
 
 from mlops_assets.assets.evaluation import GATES
 
+_INTERRUPTED = "mlops/interrupted"
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -25,13 +27,28 @@ class Failed:
 
 def since(instance: dg.DagsterInstance, at: float) -> list[Failed]:
     """The runs asked for since (seconds since the epoch) that failed, oldest first, without those
-    that a gate stopped."""
+    that a gate or an interruption stopped."""
     failed = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
         created_after=dt.datetime.fromtimestamp(at, dt.UTC),
     )
-    found = [_of(instance, run) for run in reversed(instance.get_runs(failed))]
+    runs = [run for run in instance.get_runs(failed) if _INTERRUPTED not in run.tags]
+    found = [_of(instance, run) for run in reversed(runs)]
     return [each for each in found if each is not None]
+
+
+def bury(instance: dg.DagsterInstance) -> None:
+    """Tell the runs that died with an interrupted replay: nothing of it is alive, so what counts as
+    under way is dead. Dagster starts them once more."""
+    under_way = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    for run in instance.get_runs(dg.RunsFilter(statuses=under_way)):
+        instance.add_run_tags(run.run_id, {_INTERRUPTED: "true"})
+        instance.report_run_failed(run, "It was interrupted together with the replay.")
 
 
 def _of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Failed | None:

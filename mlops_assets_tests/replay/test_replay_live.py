@@ -25,7 +25,7 @@ from mlops_assets_tests.replay.parcels import DAYS, ROWS
 
 ROOT = Path(__file__).parents[2]
 MODULE = "mlops_assets_tests.replay.parcels"
-TIMEOUT_S = 900
+TIMEOUT_S = 1200
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -62,7 +62,7 @@ class Played:
 def play(home: Path, name: str, last: str, *options: str) -> Played:
     """`mlops replay parcels` from the third day on, all rows asked."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "DAGSTER_", "MLOPS_"))}
-    finished = subprocess.run(
+    process = subprocess.Popen(
         [
             str(Path(sys.executable).with_name("mlops")),
             *("replay", "parcels", "--from", DAYS[2], "--to", last, "--rows", "0"),
@@ -70,12 +70,16 @@ def play(home: Path, name: str, last: str, *options: str) -> Played:
         ],
         cwd=ROOT,
         env={**kept, "MLOPS_PIPELINES": MODULE, "COLUMNS": "200"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
-        check=False,
     )
-    return Played(home, name, finished.stdout + finished.stderr, finished.returncode)
+    try:
+        said, _ = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # it stops what it started, which a kill would leave behind
+        said, _ = process.communicate(timeout=60)
+    return Played(home, name, said, process.returncode)
 
 
 @pytest.fixture(scope="module")
