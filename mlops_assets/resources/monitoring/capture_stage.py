@@ -100,24 +100,26 @@ class Batch:
         self.bytes += size
         for partition, row in rows:
             self._rows.setdefault(partition, []).append(row)
-            self._in.setdefault(partition, set()).add(file.uri)
+            # Probes are counted, but nothing about a partition is new by them.
+            if row["kind"] != PROBE:
+                self._in.setdefault(partition, set()).add(file.uri)
 
     def write(self) -> set[str]:
-        """Stage what was added; the partitions that it belongs to."""
+        """Stage what was added; the partitions that it says something new of."""
         if not self._files:
             return set()
         digest = _digest("\n".join(file.uri for file in self._files))
         for partition, rows in self._rows.items():
             frame = typed(pd.DataFrame(rows), {**_STAGED, **self._capturing.features})
             _write(self._objects, self._capturing, partition, digest, frame)
-            files = (int(_digest(uri), 16) for uri in self._in[partition])
+        for partition, uris in self._in.items():
             before = int(self._state.partitions.get(partition, "0"), 16)
-            total = (before + sum(files)) % 16**_DIGITS
+            total = (before + sum(int(_digest(uri), 16) for uri in uris)) % 16**_DIGITS
             self._state.partitions[partition] = f"{total:0{_DIGITS}x}"
         for file in self._files:
             self._state.mark_read(file)
         self._state.save(self._objects, self._capturing.state_uri)
-        news = set(self._rows)
+        news = set(self._in)
         self._clear()
         return news
 
