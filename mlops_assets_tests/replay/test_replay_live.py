@@ -129,7 +129,7 @@ def test_the_challenger_is_promoted_and_its_package_says_why(turned: Played) -> 
         from mlops_assets.sagemaker_local import lifecycle
 
         lifecycle.stop(Settings(home=turned.home).sagemaker_home)
-    assert package.lineage["reason"].startswith("performance")
+    assert package.reason.startswith("performance: ")
 
 
 def test_it_tells_each_day_and_draws_all_of_them(turned: Played) -> None:

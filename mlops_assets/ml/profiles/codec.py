@@ -30,6 +30,16 @@ _MAGIC, _VERSION = b"MLPF", 1
 _PREFIX = struct.Struct("<4sBI")
 _LENGTH = struct.Struct("<I")
 _LEVEL = 12
+# What reading a header of another shape than ours may raise.
+_SENSELESS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+    RecursionError,
+)
 
 
 class ProfileCorrupt(ValueError):
@@ -80,7 +90,7 @@ def loads(data: bytes) -> Profile:
         )
     except ProfileCorrupt:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
+    except _SENSELESS as error:
         raise ProfileCorrupt(f"the profile's header makes no sense: {error!r}") from error
     if reader.place != len(body):
         raise ProfileCorrupt(f"{len(body) - reader.place} bytes are left over")
@@ -138,7 +148,7 @@ def _read_number(fields: Mapping[str, Any], reader: _Reader) -> NumericProfile:
     rows, missing, nan, inf = map(_whole, fields["rows"])
     cells = _whole(fields["cells"])
     counts = _take(fields["bins"], BINS + 2, reader)
-    tails = [_take(width, cells, reader) for width in fields["tails"]]
+    where, how_many = (_take(width, cells, reader) for width in fields["tails"])
     below, inside, above, squares = (int(text, 16) for text in fields["sums"])
     least = fields["extremes"]
     if counts.min() < 0 or int(counts.sum()) + missing != rows:
@@ -150,7 +160,7 @@ def _read_number(fields: Mapping[str, Any], reader: _Reader) -> NumericProfile:
         nan=nan,
         inf=inf,
         counts=counts,
-        tails=Tails(tails[0].astype(np.int32), tails[1]),
+        tails=Tails(where.astype(np.int32), how_many),
         sums=(below, inside, above),
         squares=squares,
         extremes=(float.fromhex(least[0]), float.fromhex(least[1])) if least else None,
