@@ -8,7 +8,7 @@ asks (`automation.guard`).
 from typing import TYPE_CHECKING
 
 from mlops_assets.assets.artifacts import fetch
-from mlops_assets.assets.monitoring.labelled import labelled, last_answers
+from mlops_assets.assets.monitoring.captured.labelled import labelled, last_answers
 from mlops_assets.checks.gates import against_champion
 from mlops_assets.checks.results import Verdict
 from mlops_assets.pipeline import MLPipeline

@@ -1,13 +1,14 @@
 """The sensor `captures`: what the endpoint answered is brought in and judged, as it is captured.
 
-Here: which partitions have news. Not here: reading captured files (`assets.monitoring.captures`).
+Here: which partitions have news. Not here: reading captured files
+(`assets.monitoring.captured.captures`).
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from mlops_assets.assets.monitoring.captures import refresh
+from mlops_assets.assets.monitoring.captured.captures import refresh
 from mlops_assets.automation.asking import not_begun
 from mlops_assets.automation.local_api import asleep
 from mlops_assets.automation.targets import Targets

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets.monitoring.ground_truth import labels_uri
-from mlops_assets.assets.monitoring.labelled import known_partitions
+from mlops_assets.assets.monitoring.captured.ground_truth import labels_uri
+from mlops_assets.assets.monitoring.captured.labelled import known_partitions
 from mlops_assets.automation.asking import not_begun
 from mlops_assets.automation.targets import Targets
 from mlops_assets.pipeline import MLPipeline

@@ -7,7 +7,7 @@ whether anybody asks for a training (`evidence`), nor what is decided (`deciding
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlops_assets.assets.monitoring.staleness import known_pairs
+from mlops_assets.assets.monitoring.quality.staleness import known_pairs
 from mlops_assets.assets.records import ModelRecord, SplitRecord
 from mlops_assets.automation.deciding import Gain
 from mlops_assets.checks.label_flips import label_flips

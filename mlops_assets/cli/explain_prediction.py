@@ -1,7 +1,7 @@
 """`mlops explain-prediction`: from one captured answer to all that made it what it is.
 
 Here: showing it, on a terminal or as JSON, and keeping that it could be shown. Not here: collecting
-it (`assets.monitoring.explanation_trace`).
+it (`assets.monitoring.explaining.explanation_trace`).
 """
 
 import datetime as dt
@@ -9,9 +9,15 @@ import datetime as dt
 from rich.markup import escape
 from rich.table import Table
 
-from mlops_assets.assets.monitoring.explanation_rows import UnknownEvent
-from mlops_assets.assets.monitoring.explanation_told import Model, Raw, Trace, Trained, Why
-from mlops_assets.assets.monitoring.explanation_trace import trace
+from mlops_assets.assets.monitoring.explaining.explanation_rows import UnknownEvent
+from mlops_assets.assets.monitoring.explaining.explanation_told import (
+    Model,
+    Raw,
+    Trace,
+    Trained,
+    Why,
+)
+from mlops_assets.assets.monitoring.explaining.explanation_trace import trace
 from mlops_assets.assets.monitoring.records import ProofRecord
 from mlops_assets.assets.monitoring.scoring.from_proofs import keep
 from mlops_assets.cli.errors import CommandError

@@ -1,14 +1,14 @@
 """`mlops health`: the report on how a pipeline is, made anew, and where it lies.
 
-Here: making it and saying where. Not here: what it says (`assets.monitoring.health`).
+Here: making it and saying where. Not here: what it says (`assets.monitoring.reporting.health`).
 """
 
 from pathlib import Path
 
 from rich.table import Table
 
-from mlops_assets.assets.monitoring.health import parts, report
 from mlops_assets.assets.monitoring.records import Status
+from mlops_assets.assets.monitoring.reporting.health import parts, report
 from mlops_assets.cli.world import World, console
 
 _COLOURS: dict[Status, str] = {

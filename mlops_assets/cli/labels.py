@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring import ground_truth
+from mlops_assets.assets.monitoring.captured import ground_truth
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from mlops_assets.assets.monitoring.events import invocations
+from mlops_assets.assets.monitoring.captured.events import invocations
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console

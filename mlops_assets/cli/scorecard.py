@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlops_assets.assets.monitoring.records import LineState, ScorecardRecord, ScoreLine
-from mlops_assets.assets.monitoring.scorecard import MARKS, age
 from mlops_assets.assets.monitoring.scoring import from_proofs
 from mlops_assets.assets.monitoring.scoring.collect import collect, reachable
 from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
 from mlops_assets.assets.monitoring.scoring.rules import IDS, scorecard
+from mlops_assets.assets.monitoring.scoring.scorecard import MARKS, age
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console

@@ -1,7 +1,7 @@
 """Which rows are worth a person's time: those whose label would teach the most.
 
 Here: the score of a row, and the choice. Not here: where the rows come from and where they go
-(`assets.monitoring.label_queue`).
+(`assets.monitoring.captured.label_queue`).
 
 A row is worth a label if the model is uncertain (uncertainty sampling: Lewis and Gale, "A
 Sequential Algorithm for Training Text Classifiers", 1994) or if it lies outside of what rows are

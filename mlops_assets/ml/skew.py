@@ -1,7 +1,7 @@
 """Captured feature rows against the rows of ``features``, value by value.
 
 Here: which values differ. Not here: where the rows come from, what people see of it
-(`assets.monitoring.skew`).
+(`assets.monitoring.captured.skew`).
 
 Two numbers are the same if they are equal, or equal once rounded to float32: that is what the model
 sees, so nothing finer can change an answer. A feature that a caller left out was read by the

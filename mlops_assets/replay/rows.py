@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring.events import event_id
+from mlops_assets.assets.monitoring.captured.events import event_id
 from mlops_assets.checks.rows import accepted_rows, check_rows
 from mlops_assets.checks.rows_parse import from_text
 from mlops_assets.pipeline import MLPipeline

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring.events import invocations
+from mlops_assets.assets.monitoring.captured.events import invocations
 from mlops_assets.objects import Objects
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.replay.plan import ReplayError

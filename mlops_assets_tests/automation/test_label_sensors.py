@@ -6,9 +6,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring.events import event_id
-from mlops_assets.assets.monitoring.ground_truth import labels_uri
-from mlops_assets.assets.monitoring.labelled import known_partitions
+from mlops_assets.assets.monitoring.captured.events import event_id
+from mlops_assets.assets.monitoring.captured.ground_truth import labels_uri
+from mlops_assets.assets.monitoring.captured.labelled import known_partitions
 from mlops_assets.automation.labels import labelled_events
 from mlops_assets.definitions import build_assets
 from mlops_assets.pipeline import Performance

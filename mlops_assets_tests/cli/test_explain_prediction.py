@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring.explanation_trace import trace
+from mlops_assets.assets.monitoring.explaining.explanation_trace import trace
 from mlops_assets.assets.monitoring.records import ProofRecord
 from mlops_assets.cli import main
 from mlops_assets.cli.explain_prediction import console, show

@@ -5,22 +5,15 @@ Here: the list, from the declaration. Not here: what any of them does.
 
 import dagster as dg
 
-from mlops_assets.assets.monitoring import (
-    audit,
-    bias,
-    captures,
-    drift,
-    explanation,
-    ground_truth,
-    health,
-    label_queue,
-    performance,
-    profile,
-    scorecard,
-    served_profile,
-    skew,
-    staleness,
-)
+from mlops_assets.assets.monitoring.auditing import audit
+from mlops_assets.assets.monitoring.captured import captures, ground_truth, label_queue, skew
+from mlops_assets.assets.monitoring.drifting import drift
+from mlops_assets.assets.monitoring.explaining import explanation
+from mlops_assets.assets.monitoring.fairness import bias
+from mlops_assets.assets.monitoring.profiling import profile, served_profile
+from mlops_assets.assets.monitoring.quality import performance, staleness
+from mlops_assets.assets.monitoring.reporting import health
+from mlops_assets.assets.monitoring.scoring import scorecard
 from mlops_assets.pipeline import MLPipeline
 
 

@@ -1,7 +1,8 @@
 """What a caller tells of a request beside its rows, in SageMaker's CustomAttributes.
 
 Here: the text and its reading: when the event happened, and whether the request was a probe of our
-own. Not here: who sends it (`assets.monitoring.events`, `sagemaker.rollout.probe`), records.
+own. Not here: who sends it (`assets.monitoring.captured.events`, `sagemaker.rollout.probe`),
+records.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What captured files hold, staged by partition until the lake's table is written from it.
 
 Here: writing and reading the stage. Not here: what is in a captured file (`captured_files`), the
-lake's table (`assets.monitoring.captures`).
+lake's table (`assets.monitoring.captured.captures`).
 
 ``<staged>/<partition>/<digest>.parquet`` holds rows of one or more files; ``kind`` says whether a
 row is an event, a refused record or a probe. A file that two refreshes have read (one was killed

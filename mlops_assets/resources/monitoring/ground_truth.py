@@ -1,7 +1,7 @@
 """Labels that come late: uploaded and read in SageMaker's ground truth format.
 
 Here: the format, and files by the hour in which labels were collected. Not here: which event a
-label belongs to (`assets.monitoring.labelled`).
+label belongs to (`assets.monitoring.captured.labelled`).
 
 ``<prefix>/yyyy/mm/dd/hh/MM-SS-mmm.<digest>.<provenance>.jsonl``; the name tells when in the hour,
 and who labelled (words by dots, ``queue.ada``), which the format itself has no place for. Files of

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.assets.artifacts import fetch
-from mlops_assets.assets.monitoring.events import event_id, event_time
+from mlops_assets.assets.monitoring.captured.events import event_id, event_time
 from mlops_assets.assets.records import ModelRecord
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.partitions import Partitions

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring.captures import capturing, refresh
-from mlops_assets.assets.monitoring.events import invocations
+from mlops_assets.assets.monitoring.captured.captures import capturing, refresh
+from mlops_assets.assets.monitoring.captured.events import invocations
 from mlops_assets.pipeline import Endpoint, MLPipeline, Monitors
 from mlops_assets.resources.monitoring.capture_stage import read_partition
 from mlops_assets_tests import deliveries, parcels_online

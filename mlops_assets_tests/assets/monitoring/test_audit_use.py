@@ -7,7 +7,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring.audit_use import allowed, privacy
+from mlops_assets.assets.monitoring.auditing.audit_use import allowed, privacy
 from mlops_assets.checks.rows import REDACTED
 from mlops_assets.checks.rows_record import encode
 from mlops_assets.pipelines.flight_delays import pipeline

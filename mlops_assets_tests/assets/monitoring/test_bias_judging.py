@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring import bias_measuring as measuring
-from mlops_assets.assets.monitoring import bias_page
-from mlops_assets.assets.monitoring.bias import _checked
-from mlops_assets.assets.monitoring.bias_judging import judge
-from mlops_assets.assets.monitoring.explanation_subject import Subject
+from mlops_assets.assets.monitoring.explaining.explanation_subject import Subject
+from mlops_assets.assets.monitoring.fairness import bias_measuring as measuring
+from mlops_assets.assets.monitoring.fairness import bias_page
+from mlops_assets.assets.monitoring.fairness.bias import _checked
+from mlops_assets.assets.monitoring.fairness.bias_judging import judge
 from mlops_assets.assets.monitoring.records import BiasBaseline, BiasFacet, BiasRecord
 from mlops_assets.pipeline import (
     DeclarationError,

@@ -6,10 +6,10 @@ import io
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring import ground_truth
-from mlops_assets.assets.monitoring.augmented import augmented
-from mlops_assets.assets.monitoring.events import event_id, invocations
-from mlops_assets.assets.monitoring.labelled import labelled, last_answers
+from mlops_assets.assets.monitoring.captured import ground_truth
+from mlops_assets.assets.monitoring.captured.augmented import augmented
+from mlops_assets.assets.monitoring.captured.events import event_id, invocations
+from mlops_assets.assets.monitoring.captured.labelled import labelled, last_answers
 from mlops_assets.assets.monitoring.records import SkewRecord
 from mlops_assets.cli.predictions import predict
 from mlops_assets.cli.world import World

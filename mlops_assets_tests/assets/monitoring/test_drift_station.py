@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring import profiles
-from mlops_assets.assets.monitoring.drift_baseline import CHAMPION, KnownChampion, ProfiledRows
+from mlops_assets.assets.monitoring.drifting.drift_baseline import (
+    CHAMPION,
+    KnownChampion,
+    ProfiledRows,
+)
+from mlops_assets.assets.monitoring.profiling import profiles
 from mlops_assets.assets.monitoring.records import DriftRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.sagemaker_local import lifecycle

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.assets.monitoring.events import LONGEST, event_id, invocations
+from mlops_assets.assets.monitoring.captured.events import LONGEST, event_id, invocations
 from mlops_assets.resources.monitoring.attributes import moment, parse
 from mlops_assets_tests import deliveries, diabetes
 

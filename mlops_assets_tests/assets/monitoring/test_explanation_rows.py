@@ -7,9 +7,9 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring.events import event_id
-from mlops_assets.assets.monitoring.explanation_rows import UnknownEvent, raw_rows, where
-from mlops_assets.assets.monitoring.explanation_subject import completed, spread
+from mlops_assets.assets.monitoring.captured.events import event_id
+from mlops_assets.assets.monitoring.explaining.explanation_rows import UnknownEvent, raw_rows, where
+from mlops_assets.assets.monitoring.explaining.explanation_subject import completed, spread
 from mlops_assets.checks.rows import REDACTED
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.core import Lake

@@ -3,9 +3,13 @@
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring import ground_truth
-from mlops_assets.assets.monitoring.augmented import augmented
-from mlops_assets.assets.monitoring.labelled import known_partitions, labelled, last_answers
+from mlops_assets.assets.monitoring.captured import ground_truth
+from mlops_assets.assets.monitoring.captured.augmented import augmented
+from mlops_assets.assets.monitoring.captured.labelled import (
+    known_partitions,
+    labelled,
+    last_answers,
+)
 from mlops_assets_tests.assets.monitoring.label_lab import DAYS, Lab, within
 
 ONE, TWO, THREE, FOUR = DAYS

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring.performance_held_out import Promise
-from mlops_assets.assets.monitoring.performance_judging import Seen, judge
-from mlops_assets.assets.monitoring.performance_page import verdicts
+from mlops_assets.assets.monitoring.quality.performance_held_out import Promise
+from mlops_assets.assets.monitoring.quality.performance_judging import Seen, judge
+from mlops_assets.assets.monitoring.quality.performance_page import verdicts
 from mlops_assets.assets.monitoring.records import PerformanceRecord
 from mlops_assets.ml.performance.calibration import Calibrator, fit
 from mlops_assets.ml.performance.intervals import measure, metrics_of

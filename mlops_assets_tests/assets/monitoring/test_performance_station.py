@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring import performance_seeing, staleness, staleness_pairs
-from mlops_assets.assets.monitoring.events import event_id
-from mlops_assets.assets.monitoring.labelled import labelled
+from mlops_assets.assets.monitoring.captured.events import event_id
+from mlops_assets.assets.monitoring.captured.labelled import labelled
+from mlops_assets.assets.monitoring.quality import performance_seeing, staleness, staleness_pairs
 from mlops_assets.assets.monitoring.records import (
     HeldOutRecord,
     PerformanceRecord,

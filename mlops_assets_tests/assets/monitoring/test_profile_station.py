@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.assets.monitoring import profiles
-from mlops_assets.assets.monitoring.profiles import (
+from mlops_assets.assets.monitoring.profiling import profiles
+from mlops_assets.assets.monitoring.profiling.profiles import (
     pipeline_grids,
     read_profile,
     read_profiles,

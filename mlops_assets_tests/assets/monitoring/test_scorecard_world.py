@@ -13,9 +13,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.monitoring import health_serving
-from mlops_assets.assets.monitoring.health import report_uri
 from mlops_assets.assets.monitoring.records import HealthRecord, ScorecardRecord
+from mlops_assets.assets.monitoring.reporting import health_serving
+from mlops_assets.assets.monitoring.reporting.health import report_uri
 from mlops_assets.assets.monitoring.scoring import from_registry
 from mlops_assets.assets.monitoring.scoring.collect import collect
 from mlops_assets.assets.monitoring.scoring.evidence import Evidence

@@ -19,7 +19,7 @@ from mlops_assets.ml.drift.effects import (
 )
 
 MODULES = (
-    "mlops_assets.assets.monitoring.drift_baseline",
+    "mlops_assets.assets.monitoring.drifting.drift_baseline",
     "mlops_assets.ml.drift.effects",
     "mlops_assets.ml.drift.hours",
     "mlops_assets.ml.drift.units",

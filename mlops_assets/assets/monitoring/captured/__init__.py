@@ -1,0 +1,1 @@
+"""Answers as they were served, and the labels that come late."""

@@ -1,0 +1,1 @@
+"""What changed in a partition, against what the champion was trained on."""

@@ -1,0 +1,1 @@
+"""Which features moved the answers, and what is behind a single one."""

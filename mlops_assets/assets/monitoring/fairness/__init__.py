@@ -1,0 +1,1 @@
+"""How differently a facet's groups are answered."""

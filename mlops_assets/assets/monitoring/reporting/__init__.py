@@ -1,0 +1,1 @@
+"""The page that people look at, made from the records of the other stations."""
