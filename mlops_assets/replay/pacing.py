@@ -17,8 +17,11 @@ from mlops_assets.replay.source import SourceSoFar
 
 TRAININGS = 1_000
 CHANGED = (
-    "Replayed: data appears by the replay's clock; no pause between trainings and no daily budget "
-    "of them, since months pass in minutes; sensors look every few seconds."
+    "Replayed: data appears by the replay's clock, which stands half a partition past each one's end "
+    "at most, when its labels are in; no pause between trainings and no daily budget of them, since "
+    "months pass in minutes; sensors look every few seconds. The first model is trained by this "
+    "command; from then on the sensors decide. A month is over when those that decide have nothing "
+    "more to do; pages and explanations may come later."
 )
 SAMPLED = "Only a sample of each month's rows is asked, so that a gap in capture is no alarm."
 
