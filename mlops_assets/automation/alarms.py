@@ -10,14 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.assets.monitoring.decided import decisions
-from mlops_assets.assets.monitoring.records import (
-    Decision,
-    DriftRecord,
-    Finding,
-    PerformanceRecord,
-    SkewRecord,
-)
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord, Finding
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.automation.scene import RECENT
 from mlops_assets.automation.targets import Targets
 from mlops_assets.pipeline import MLPipeline

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mlops_assets.assets.monitoring.records import Line, PerformanceRecord, SkewRecord, Status
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Line, Status
 
 
 @dataclass(frozen=True)

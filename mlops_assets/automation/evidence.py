@@ -7,7 +7,8 @@ Not here: what follows from it (`deciding`).
 from collections.abc import Callable
 from dataclasses import replace
 
-from mlops_assets.assets.monitoring.records import DriftRecord, PerformanceRecord
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.automation import learnable
 from mlops_assets.automation.condemning import mostly, of_version
 from mlops_assets.automation.deciding import Evidence

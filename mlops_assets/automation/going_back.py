@@ -9,7 +9,9 @@ import datetime as dt
 
 import dagster as dg
 
-from mlops_assets.assets.monitoring.records import Decision, PerformanceRecord, SkewRecord
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.assets.rolling_back import NothingToRollBack, roll_back
 from mlops_assets.assets.second_look import would_have_been_better
 from mlops_assets.assets.versions import Versions, named

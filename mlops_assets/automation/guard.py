@@ -6,8 +6,9 @@ What was rolled back never serves again by itself. Here: when one looks. Not her
 
 import dagster as dg
 
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.assets.monitoring.decided import decisions
-from mlops_assets.assets.monitoring.records import PerformanceRecord, SkewRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.versions import named
 from mlops_assets.automation.asking import has_begun
 from mlops_assets.automation.condemning import Condemned, condemned

@@ -18,8 +18,8 @@ from mlops_assets.assets.monitoring.explaining.explanation_told import (
     Why,
 )
 from mlops_assets.assets.monitoring.explaining.explanation_trace import trace
-from mlops_assets.assets.monitoring.records import ProofRecord
 from mlops_assets.assets.monitoring.scoring.from_proofs import keep
+from mlops_assets.assets.monitoring.scoring.records import ProofRecord
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from mlops_assets.assets.monitoring.records import LineState, ScorecardRecord, ScoreLine
 from mlops_assets.assets.monitoring.scoring import from_proofs
 from mlops_assets.assets.monitoring.scoring.collect import collect, reachable
+from mlops_assets.assets.monitoring.scoring.records import LineState, ScorecardRecord, ScoreLine
 from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
 from mlops_assets.assets.monitoring.scoring.rules import IDS, scorecard
 from mlops_assets.assets.monitoring.scoring.scorecard import MARKS, age

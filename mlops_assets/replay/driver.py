@@ -15,7 +15,8 @@ from functools import lru_cache
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring.records import Decision, PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.replay import daemon, failures, records, traffic, waiting
 from mlops_assets.replay import rows as rows_module
 from mlops_assets.replay.plan import ReplayError, partitions

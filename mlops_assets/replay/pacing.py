@@ -17,11 +17,11 @@ from mlops_assets.replay.source import SourceSoFar
 
 TRAININGS = 1_000
 CHANGED = (
-    "Replayed: data appears by the replay's clock, which stands half a partition past each one's end "
-    "at most, when its labels are in; no pause between trainings and no daily budget of them, since "
-    "months pass in minutes; sensors look every few seconds. The first model is trained by this "
-    "command; from then on the sensors decide. A month is over when those that decide have nothing "
-    "more to do; pages and explanations may come later."
+    "Replayed: data appears by the replay's clock, which stands past the end of each partition "
+    "until its labels are in (half a partition at most); no pause between trainings and no daily "
+    "budget of them, since months pass in minutes; sensors look every few seconds. The first model "
+    "is trained by this command, all others by the sensors. A month is over when the sensors that "
+    "decide have nothing more to do; pages and explanations may come later."
 )
 SAMPLED = "Only a sample of each month's rows is asked, so that a gap in capture is no alarm."
 

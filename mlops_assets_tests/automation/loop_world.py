@@ -9,7 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.monitoring.records import DriftRecord, Finding, PerformanceRecord
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord, Finding
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.automation.learnable import training_code
 from mlops_assets.definitions import build_assets, build_defs, build_resources
 from mlops_assets.pipeline import Endpoint, MLPipeline, Retraining

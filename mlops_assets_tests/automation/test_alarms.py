@@ -5,14 +5,10 @@ import datetime as dt
 
 import pytest
 
-from mlops_assets.assets.monitoring.records import (
-    Decision,
-    DriftRecord,
-    Finding,
-    Line,
-    PerformanceRecord,
-    SkewRecord,
-)
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord, Finding
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Decision, Line
 from mlops_assets.automation.alarms import of_decision, of_record, worth_telling
 from mlops_assets.pipeline import Alerts
 from mlops_assets.resources.monitoring import decisions as kept

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mlops_assets.assets.monitoring.records import Line, PerformanceRecord, SkewRecord
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Line
 from mlops_assets.automation.condemning import condemned
 
 FAILED = Line(name="log_loss", figure="0.61", bound="≤ 0.53", status="failing")

@@ -11,8 +11,9 @@ import pytest
 
 from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.monitoring.captured.events import event_id
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.assets.monitoring.decided import decisions
-from mlops_assets.assets.monitoring.records import PerformanceRecord, SkewRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.versions import Versions
 from mlops_assets.definitions import build_assets, build_defs
 from mlops_assets.ml.artifact.load import Artifact

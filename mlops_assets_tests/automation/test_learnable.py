@@ -5,8 +5,8 @@ import datetime as dt
 
 import pytest
 
+from mlops_assets.assets.monitoring.quality.records import StalenessPair, StalenessRecord
 from mlops_assets.assets.monitoring.quality.staleness import NOW as NOW_KEPT
-from mlops_assets.assets.monitoring.records import StalenessPair, StalenessRecord
 from mlops_assets.assets.records import ModelRecord, SplitRecord
 from mlops_assets.automation import learnable
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage

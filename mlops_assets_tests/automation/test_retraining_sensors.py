@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.monitoring.decided import decisions
-from mlops_assets.assets.monitoring.records import Finding
+from mlops_assets.assets.monitoring.drifting.records import Finding
 from mlops_assets.assets.records import SplitRecord
 from mlops_assets.automation import retraining
 from mlops_assets.automation.evidence import gather

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.assets.monitoring.explaining.explanation_trace import trace
-from mlops_assets.assets.monitoring.records import ProofRecord
+from mlops_assets.assets.monitoring.scoring.records import ProofRecord
 from mlops_assets.cli import main
 from mlops_assets.cli.explain_prediction import console, show
 from mlops_assets_tests.assets.monitoring.answered_parcels import AS_OF, DAYS, MODEL, capture

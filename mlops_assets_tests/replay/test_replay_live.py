@@ -14,7 +14,8 @@ import dagster as dg
 import psutil
 import pytest
 
-from mlops_assets.assets.monitoring.records import Decision, PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.definitions import build_resources
 from mlops_assets.replay import records
 from mlops_assets.resources.monitoring import decisions

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from mlops_assets.assets.monitoring.records import (
-    Decision,
-    DriftRecord,
-    Finding,
-    Interval,
-    Line,
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord, Finding
+from mlops_assets.assets.monitoring.quality.records import (
     PerformanceRecord,
-    SkewRecord,
     StalenessAge,
     StalenessPair,
     StalenessRecord,
-    Status,
 )
+from mlops_assets.assets.monitoring.records import Decision, Interval, Line, Status
 from mlops_assets.assets.records import ModelRecord, SplitRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.monitoring.decisions import log

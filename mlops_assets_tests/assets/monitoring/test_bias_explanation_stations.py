@@ -6,8 +6,9 @@ import json
 import pytest
 
 from mlops_assets.assets.monitoring.explaining import explanation_making
+from mlops_assets.assets.monitoring.explaining.records import ExplanationRecord
 from mlops_assets.assets.monitoring.fairness import bias_measuring
-from mlops_assets.assets.monitoring.records import BiasRecord, ExplanationRecord
+from mlops_assets.assets.monitoring.fairness.records import BiasRecord
 from mlops_assets.pipeline import Facet, Monitors, Performance
 from mlops_assets_tests.assets.monitoring.answered_parcels import (
     AS_OF,

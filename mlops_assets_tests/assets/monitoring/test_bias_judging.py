@@ -14,7 +14,7 @@ from mlops_assets.assets.monitoring.fairness import bias_measuring as measuring
 from mlops_assets.assets.monitoring.fairness import bias_page
 from mlops_assets.assets.monitoring.fairness.bias import _checked
 from mlops_assets.assets.monitoring.fairness.bias_judging import judge
-from mlops_assets.assets.monitoring.records import BiasBaseline, BiasFacet, BiasRecord
+from mlops_assets.assets.monitoring.fairness.records import BiasBaseline, BiasFacet, BiasRecord
 from mlops_assets.pipeline import (
     DeclarationError,
     Evaluation,

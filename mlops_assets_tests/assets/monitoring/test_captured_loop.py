@@ -10,7 +10,7 @@ from mlops_assets.assets.monitoring.captured import ground_truth
 from mlops_assets.assets.monitoring.captured.augmented import augmented
 from mlops_assets.assets.monitoring.captured.events import event_id, invocations
 from mlops_assets.assets.monitoring.captured.labelled import labelled, last_answers
-from mlops_assets.assets.monitoring.records import SkewRecord
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.cli.predictions import predict
 from mlops_assets.cli.world import World
 from mlops_assets.resources.monitoring.label_sheets import read_sheet

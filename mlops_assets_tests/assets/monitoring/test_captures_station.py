@@ -4,8 +4,8 @@ import pytest
 
 from mlops_assets.assets.monitoring.captured import captures
 from mlops_assets.assets.monitoring.captured.label_queue import queue
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.assets.monitoring.captured.skew import judge
-from mlops_assets.assets.monitoring.records import SkewRecord
 from mlops_assets.assets.serve import endpoint_spec
 from mlops_assets.pipeline import ABTest, Endpoint, Monitors
 from mlops_assets.resources.sagemaker.hosting.endpoint_spec import config_request

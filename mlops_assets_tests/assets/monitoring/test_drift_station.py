@@ -13,8 +13,8 @@ from mlops_assets.assets.monitoring.drifting.drift_baseline import (
     KnownChampion,
     ProfiledRows,
 )
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord
 from mlops_assets.assets.monitoring.profiling import profiles
-from mlops_assets.assets.monitoring.records import DriftRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets_tests.assets.monitoring.drifting_parcels import DAYS, declare

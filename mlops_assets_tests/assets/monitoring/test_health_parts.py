@@ -8,10 +8,11 @@ import re
 
 import pytest
 
-from mlops_assets.assets.monitoring.records import Decision, HealthRecord
+from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.assets.monitoring.reporting import health_actions, health_data, health_quality
 from mlops_assets.assets.monitoring.reporting.health import NAME, NOW, parts, report
 from mlops_assets.assets.monitoring.reporting.health_part import Part, absent, overall
+from mlops_assets.assets.monitoring.reporting.records import HealthRecord
 from mlops_assets.pipelines.flight_delays import pipeline
 from mlops_assets.resources.monitoring.decisions import log
 from mlops_assets_tests.assets.monitoring import health_world

@@ -9,7 +9,7 @@ import pytest
 from mlops_assets.assets.monitoring.quality.performance_held_out import Promise
 from mlops_assets.assets.monitoring.quality.performance_judging import Seen, judge
 from mlops_assets.assets.monitoring.quality.performance_page import verdicts
-from mlops_assets.assets.monitoring.records import PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.ml.performance.calibration import Calibrator, fit
 from mlops_assets.ml.performance.intervals import measure, metrics_of
 from mlops_assets.pipeline import Evaluation, Gate, Monitors, Performance

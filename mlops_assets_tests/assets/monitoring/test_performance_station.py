@@ -9,7 +9,7 @@ import pytest
 from mlops_assets.assets.monitoring.captured.events import event_id
 from mlops_assets.assets.monitoring.captured.labelled import labelled
 from mlops_assets.assets.monitoring.quality import performance_seeing, staleness, staleness_pairs
-from mlops_assets.assets.monitoring.records import (
+from mlops_assets.assets.monitoring.quality.records import (
     HeldOutRecord,
     PerformanceRecord,
     StalenessRecord,

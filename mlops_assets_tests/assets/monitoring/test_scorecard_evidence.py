@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.commit import commit
-from mlops_assets.assets.monitoring.records import PerformanceRecord, ProofRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.monitoring.reporting.histories import histories, latest
 from mlops_assets.assets.monitoring.scoring import from_checks, from_proofs, from_records
 from mlops_assets.assets.monitoring.scoring.collect import collect
+from mlops_assets.assets.monitoring.scoring.records import ProofRecord
 from mlops_assets.pipelines.flight_delays import pipeline
 from mlops_assets_tests.assets.monitoring import health_world
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.monitoring.records import HealthRecord, ScorecardRecord
 from mlops_assets.assets.monitoring.reporting import health_serving
 from mlops_assets.assets.monitoring.reporting.health import report_uri
+from mlops_assets.assets.monitoring.reporting.records import HealthRecord
 from mlops_assets.assets.monitoring.scoring import from_registry
 from mlops_assets.assets.monitoring.scoring.collect import collect
 from mlops_assets.assets.monitoring.scoring.evidence import Evidence
+from mlops_assets.assets.monitoring.scoring.records import ScorecardRecord
 from mlops_assets.assets.monitoring.scoring.rules import RULES, scorecard
 from mlops_assets.pipeline import MODEL_STATIONS
 from mlops_assets.resources.sagemaker.registry import registry

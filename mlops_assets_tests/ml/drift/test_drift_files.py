@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.drift.data import FAULTS, frame
-from mlops_assets.assets.monitoring.records import FindingKind
+from mlops_assets.assets.monitoring.drifting.records import FindingKind
 from mlops_assets.ml.drift import plots
 from mlops_assets.ml.drift.classifier import domain_auc
 from mlops_assets.ml.drift.compare import compare

@@ -13,7 +13,8 @@ import pandas as pd
 from mlops_assets.assets.monitoring.captured.captures import NAME as CAPTURES
 from mlops_assets.assets.monitoring.captured.captures import feature_dtypes
 from mlops_assets.assets.monitoring.captured.events import event_id
-from mlops_assets.assets.monitoring.records import SkewRecord, Status
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.records import Status
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.preview import facts, table
 from mlops_assets.assets.station import check, key

@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.assets.artifacts import fetch
-from mlops_assets.assets.monitoring.records import DriftRecord
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
 from mlops_assets.resources.sagemaker.session import SageMakerResource

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.assets.monitoring.drifting.drift_baseline import Baseline, season
+from mlops_assets.assets.monitoring.drifting.records import DATA_QUALITY, DriftRecord, Finding
 from mlops_assets.assets.monitoring.profiling.profiles import read_profile, read_profiles
-from mlops_assets.assets.monitoring.records import DATA_QUALITY, DriftRecord, Finding, Status
+from mlops_assets.assets.monitoring.records import Status
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
 

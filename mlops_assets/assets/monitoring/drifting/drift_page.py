@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.monitoring.drifting.drift_judging import Judged, broken, harms
-from mlops_assets.assets.monitoring.records import DriftRecord, Finding
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord, Finding
 from mlops_assets.assets.preview import image, table
 from mlops_assets.checks.results import Verdict
 from mlops_assets.pipeline import MLPipeline

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlops_assets.assets.monitoring.explaining.explanation_subject import Subject, opened, spread
-from mlops_assets.assets.monitoring.records import Attributions, ExplanationRecord, Status
+from mlops_assets.assets.monitoring.explaining.records import Attributions, ExplanationRecord
+from mlops_assets.assets.monitoring.records import Status
 from mlops_assets.objects import ObjectNotFound
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import DatasetError, read_split

@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.monitoring.explaining.explanation_making import Made
-from mlops_assets.assets.monitoring.records import ExplanationRecord
+from mlops_assets.assets.monitoring.explaining.records import ExplanationRecord
 from mlops_assets.assets.preview import image, table
 from mlops_assets.checks.results import Verdict
 from mlops_assets.pipeline import MLPipeline

@@ -15,7 +15,7 @@ from mlops_assets.assets.monitoring.explaining.explanation_subject import (
 )
 from mlops_assets.assets.monitoring.fairness import bias_measuring, bias_page
 from mlops_assets.assets.monitoring.fairness.bias_judging import judge
-from mlops_assets.assets.monitoring.records import BiasRecord
+from mlops_assets.assets.monitoring.fairness.records import BiasRecord
 from mlops_assets.assets.monitoring.reporting.histories import latest
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.station import check

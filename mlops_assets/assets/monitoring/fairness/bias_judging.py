@@ -10,14 +10,13 @@ import pandas as pd
 
 from mlops_assets.assets.monitoring.explaining.explanation_subject import Subject
 from mlops_assets.assets.monitoring.fairness import bias_measuring as measuring
-from mlops_assets.assets.monitoring.records import (
+from mlops_assets.assets.monitoring.fairness.records import (
     BiasBaseline,
     BiasFacet,
     BiasFigure,
     BiasRecord,
-    Line,
-    Status,
 )
+from mlops_assets.assets.monitoring.records import Line, Status
 from mlops_assets.ml.bias.measured import Measured, worse
 from mlops_assets.ml.bias.metrics import POST_TRAINING, PRE_TRAINING
 from mlops_assets.monitors import Facet

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.assets.monitoring.explaining.explanation_subject import opened
-from mlops_assets.assets.monitoring.records import BiasBaseline, BiasFacet, BiasFigure
+from mlops_assets.assets.monitoring.fairness.records import BiasBaseline, BiasFacet, BiasFigure
 from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.bias import facets
 from mlops_assets.ml.bias.counts import tabulate

@@ -11,7 +11,8 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.monitoring.fairness.bias_judging import WORDS, shown
-from mlops_assets.assets.monitoring.records import BiasFacet, BiasFigure, BiasRecord, Line
+from mlops_assets.assets.monitoring.fairness.records import BiasFacet, BiasFigure, BiasRecord
+from mlops_assets.assets.monitoring.records import Line
 from mlops_assets.assets.preview import image, table
 from mlops_assets.checks.results import Verdict
 from mlops_assets.ml.bias import clarify, plots

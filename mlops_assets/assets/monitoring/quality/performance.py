@@ -14,7 +14,7 @@ from mlops_assets.assets.monitoring.quality.performance_seeing import (
     history,
     recorded,
 )
-from mlops_assets.assets.monitoring.records import PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.station import check, key
 from mlops_assets.checks.results import combine

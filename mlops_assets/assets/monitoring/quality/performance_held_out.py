@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_assets.assets.artifacts import fetch
-from mlops_assets.assets.monitoring.records import HeldOutRecord, Interval
+from mlops_assets.assets.monitoring.quality.records import HeldOutRecord
+from mlops_assets.assets.monitoring.records import Interval
 from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.ml.performance.calibration import Calibrator, fit
 from mlops_assets.ml.performance.intervals import Measured, measure, metrics_of

@@ -10,12 +10,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mlops_assets.assets.monitoring.quality import performance_figures as figures
-from mlops_assets.assets.monitoring.records import (
-    Interval,
-    Line,
-    PerformanceRecord,
-    VersionPerformance,
-)
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord, VersionPerformance
+from mlops_assets.assets.monitoring.records import Interval, Line
 from mlops_assets.ml.performance import calibration, verdict
 from mlops_assets.ml.performance.band import band
 from mlops_assets.ml.performance.intervals import Measured

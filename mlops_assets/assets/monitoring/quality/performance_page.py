@@ -10,7 +10,8 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from mlops_assets.assets.monitoring.records import Line, PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Line
 from mlops_assets.assets.preview import image, table
 from mlops_assets.checks.results import Verdict
 from mlops_assets.ml import plots as reliability

@@ -19,7 +19,7 @@ from mlops_assets.assets.monitoring.captured.labelled import (
 from mlops_assets.assets.monitoring.quality import performance_figures
 from mlops_assets.assets.monitoring.quality.performance_held_out import promise
 from mlops_assets.assets.monitoring.quality.performance_judging import Seen, judge
-from mlops_assets.assets.monitoring.records import PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
 

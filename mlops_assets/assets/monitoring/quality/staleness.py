@@ -11,14 +11,13 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from mlops_assets.assets.monitoring.quality.staleness_pairs import back_test
-from mlops_assets.assets.monitoring.records import (
-    Interval,
+from mlops_assets.assets.monitoring.quality.records import (
     StalenessAge,
     StalenessPair,
     StalenessRecord,
-    Status,
 )
+from mlops_assets.assets.monitoring.quality.staleness_pairs import back_test
+from mlops_assets.assets.monitoring.records import Interval, Status
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.preview import image, table
 from mlops_assets.assets.station import check, key

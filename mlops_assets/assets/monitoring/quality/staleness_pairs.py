@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.assets.artifacts import fetch
-from mlops_assets.assets.monitoring.records import (
+from mlops_assets.assets.monitoring.quality.records import (
     StalenessPair,
     StalenessScore,
     StalenessScores,

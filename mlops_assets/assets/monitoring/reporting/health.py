@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from mlops_assets.assets.monitoring.records import HealthRecord
 from mlops_assets.assets.monitoring.reporting import (
     health_actions,
     health_data,
@@ -19,6 +18,7 @@ from mlops_assets.assets.monitoring.reporting import (
     health_serving,
 )
 from mlops_assets.assets.monitoring.reporting.health_part import Part, overall
+from mlops_assets.assets.monitoring.reporting.records import HealthRecord
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.preview import image
 from mlops_assets.assets.station import check, key

@@ -4,9 +4,9 @@ Here: reading them back. Not here: deciding (`automation`), scoring (`scoring`).
 """
 
 from mlops_assets.assets.monitoring.decided import decisions as read
-from mlops_assets.assets.monitoring.records import ScorecardRecord
 from mlops_assets.assets.monitoring.reporting.health_part import Part, absent
 from mlops_assets.assets.monitoring.reporting.histories import latest
+from mlops_assets.assets.monitoring.scoring.records import ScorecardRecord
 from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
 from mlops_assets.ml.report.html import Table
 from mlops_assets.pipeline import MLPipeline

@@ -5,7 +5,8 @@ Here: reading the records and showing them. Not here: measuring (`drift`, `skew`
 
 import pandas as pd
 
-from mlops_assets.assets.monitoring.records import DriftRecord, SkewRecord
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.drifting.records import DriftRecord
 from mlops_assets.assets.monitoring.reporting.health_part import Part, absent
 from mlops_assets.assets.monitoring.reporting.histories import histories
 from mlops_assets.ml import health_plots

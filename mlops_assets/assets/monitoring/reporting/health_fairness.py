@@ -5,12 +5,8 @@ Here: reading the records and showing them. Not here: measuring (`bias`, `explan
 
 import math
 
-from mlops_assets.assets.monitoring.records import (
-    BiasFacet,
-    BiasFigure,
-    BiasRecord,
-    ExplanationRecord,
-)
+from mlops_assets.assets.monitoring.explaining.records import ExplanationRecord
+from mlops_assets.assets.monitoring.fairness.records import BiasFacet, BiasFigure, BiasRecord
 from mlops_assets.assets.monitoring.reporting.health_part import Part, absent
 from mlops_assets.assets.monitoring.reporting.histories import histories
 from mlops_assets.ml import health_plots

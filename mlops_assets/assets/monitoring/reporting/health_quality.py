@@ -6,7 +6,7 @@ Here: reading the records and showing them. Not here: measuring (`performance`, 
 import numpy as np
 import pandas as pd
 
-from mlops_assets.assets.monitoring.records import PerformanceRecord, StalenessRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord, StalenessRecord
 from mlops_assets.assets.monitoring.reporting.health_part import Part, absent
 from mlops_assets.assets.monitoring.reporting.histories import histories, latest
 from mlops_assets.declaration import Gate

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from mlops_assets.assets.commit import commit
-from mlops_assets.assets.monitoring.records import ProofRecord
 from mlops_assets.assets.monitoring.reporting.histories import Kept, histories
 from mlops_assets.assets.monitoring.scoring.evidence import Piece
 from mlops_assets.assets.monitoring.scoring.from_records import age_of
+from mlops_assets.assets.monitoring.scoring.records import ProofRecord
 from mlops_assets.resources.records import Store
 
 PROOFS = "proofs"

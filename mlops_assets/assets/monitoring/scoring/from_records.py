@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from mlops_assets.assets.champion import Champion
 from mlops_assets.assets.endpoint import LAST, ROLLOUT
-from mlops_assets.assets.monitoring.records import PerformanceRecord
+from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.monitoring.reporting.histories import Kept, histories, latest
 from mlops_assets.assets.monitoring.scoring.evidence import Piece
 from mlops_assets.assets.records import EvaluationRecord, ModelRecord, RolloutRecord, SplitRecord

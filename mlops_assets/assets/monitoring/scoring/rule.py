@@ -10,8 +10,8 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops_assets.assets.monitoring.records import LineState, ScoreLine, Section
 from mlops_assets.assets.monitoring.scoring.evidence import Evidence, Piece
+from mlops_assets.assets.monitoring.scoring.records import LineState, ScoreLine, Section
 
 SECTIONS: tuple[Section, ...] = ("Data", "Model", "Infrastructure", "Monitoring")
 POINTS: dict[LineState, float] = {"automatic": 1.0, "by hand": 0.5}

@@ -5,9 +5,9 @@ Here: putting the four tables together, and the card that they make. Not here: t
 
 import datetime as dt
 
-from mlops_assets.assets.monitoring.records import ScorecardRecord
 from mlops_assets.assets.monitoring.scoring import data, infrastructure, model, watching
 from mlops_assets.assets.monitoring.scoring.evidence import Evidence
+from mlops_assets.assets.monitoring.scoring.records import ScorecardRecord
 from mlops_assets.assets.monitoring.scoring.rule import score, sections
 
 RULES = (*data.RULES, *model.RULES, *infrastructure.RULES, *watching.RULES)

@@ -6,8 +6,8 @@ Here: the asset and its page. Not here: the 28 lines and their evidence (`scorin
 import dagster as dg
 import pandas as pd
 
-from mlops_assets.assets.monitoring.records import LineState, ScorecardRecord, ScoreLine
 from mlops_assets.assets.monitoring.scoring.collect import collect
+from mlops_assets.assets.monitoring.scoring.records import LineState, ScorecardRecord, ScoreLine
 from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
 from mlops_assets.assets.monitoring.scoring.rules import scorecard as card
 from mlops_assets.assets.monitoring.station import monitoring_station

@@ -1,0 +1,19 @@
+"""What comparing captured features with stored ones found.
+
+Here: the fields and nothing else. How records are stored is `resources.records`.
+"""
+
+from mlops_assets.assets.monitoring.records import Record, Status
+
+
+class SkewRecord(Record):
+    """Captured feature rows against the same rows recomputed offline, value by value."""
+
+    partition: str
+    captured: int
+    offline: int
+    compared: int
+    different_rows: int
+    columns: dict[str, int]
+    status: Status
+    words: str
