@@ -18,7 +18,7 @@ from mlops_assets_tests.aws_server import glue_catalog
 from mlops_assets_tests.deploy import policy
 
 pytestmark = pytest.mark.integration
-TABLES = {"raw", "clean", "quarantine", "features"}
+TABLES = {"raw", "clean", "quarantine", "features", "profile"}
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 A_PATIENT = {
     "sex": "A", "age": 48, "bmi": 27.2, "bp": 90, "s1": 186, "s2": 114, "s3": 46, "s4": 4,
@@ -53,7 +53,7 @@ def look(world: World) -> State:
     sagemaker = world.client("sagemaker")
     endpoint = sagemaker.describe_endpoint(EndpointName="diabetes")
     tables = world.client("glue").get_tables(DatabaseName="diabetes")["TableList"]
-    renewed = ("dagster/", "records/")
+    renewed = ("dagster/", "records/", "monitoring/", "reports/")
     return State(
         tables={t["Name"]: t["Parameters"]["metadata_location"] for t in tables},
         objects={k: v for k, v in world.objects().items() if not k.startswith(renewed)},
@@ -103,8 +103,9 @@ def test_the_environment_is_what_the_stack_prints(world: World) -> None:
     """Settings that no output of the stack fills would be found out after the deployment."""
     outputs = policy.parse(str(ROOT / "deploy/cloudformation/core.yaml"))["Outputs"].values()
     printed = {output["Description"] for output in outputs}
-    signing = {"MLOPS_SIGNING_KEY", "MLOPS_VERIFY_KEY"}  # only where a key is given to the stack
-    assert {*world.settings, *signing} == {n for n in printed if n.startswith("MLOPS_")}
+    # Only where a key or a topic is given to the stack.
+    given = {"MLOPS_SIGNING_KEY", "MLOPS_VERIFY_KEY", "MLOPS_ALERT_TOPIC_ARN"}
+    assert {*world.settings, *given} == {n for n in printed if n.startswith("MLOPS_")}
 
 
 def test_the_lake_is_in_glue_and_s3(done: Slice) -> None:
