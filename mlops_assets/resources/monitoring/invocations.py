@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from mlops_assets.resources.sagemaker.errors import patiently
+from mlops_assets.resources.sagemaker import metric_data
 from mlops_assets.resources.sagemaker.rollout.alarms import NAMESPACE
 
 COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
@@ -49,21 +48,8 @@ def by_hour(
     if not queries:
         return found
     start = since.replace(minute=0, second=0, microsecond=0)
-    token: dict[str, str] = {}
-    while True:
-        page = patiently(
-            partial(
-                cloudwatch.get_metric_data,
-                MetricDataQueries=queries,
-                StartTime=start,
-                EndTime=until,
-                **token,
-            )
-        )
-        for result in page["MetricDataResults"]:
-            counts = found[COUNTS[int(result["Id"][1 : result["Id"].index("v")])]]
-            for when, value in zip(result["Timestamps"], result["Values"], strict=True):
-                counts[when] = counts.get(when, 0) + round(value)
-        if not page.get("NextToken"):
-            return found
-        token = {"NextToken": page["NextToken"]}
+    for name, counted in metric_data.results(cloudwatch, queries, start, until):
+        counts = found[COUNTS[int(name[1 : name.index("v")])]]
+        for when, count in counted.items():
+            counts[when] = counts.get(when, 0) + count
+    return found

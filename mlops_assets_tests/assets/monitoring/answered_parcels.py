@@ -88,12 +88,14 @@ def declare() -> MLPipeline:
     )
 
 
-def capture(world: TestWorld, day: str, *, version: int = 1, rows: int = ROWS) -> pd.DataFrame:
-    """Answer a day's rows by the model as of `AS_OF`: what the station ``captures`` would write."""
+def capture(
+    world: TestWorld, day: str, *, version: int = 1, as_of: str = AS_OF, rows: int = ROWS
+) -> pd.DataFrame:
+    """Answer a day's rows by the model as of a day: what the station ``captures`` would write."""
     pipeline = world.pipeline
     asked = world.lake.read(pipeline.table("features"), [day]).head(rows)
     store = world.resources["store"]
-    model = store.load(ModelRecord, pipeline.name, "model", AS_OF)
+    model = store.load(ModelRecord, pipeline.name, "model", as_of)
     with fetch(store, model.artifact_uri) as directory:
         columns = {name: asked[name].to_numpy() for name in pipeline.feature_columns}
         answers = Artifact.load(directory).predict(columns)

@@ -8,29 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from mlops_assets.assets.monitoring.records import Record, Status
+from mlops_assets.ml.drift.report import Kind
 
-FindingKind = Literal[
-    "drift",
-    "missing",
-    "category",
-    "range",
-    "constant",
-    "all_null",
-    "incomparable",
-    "unit",
-    "schema",
-    "recoded",
-    "filled",
-    "sentinel",
-    "clipped",
-    "duplicates",
-    "gap",
-    "late",
-    "insufficient",
-    "prediction_drift",
-    "label_drift",
-    "classifier",
-]
+FindingKind = Literal[Kind, "prediction_drift", "label_drift"]
 
 
 DATA_QUALITY: frozenset[FindingKind] = frozenset(

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from mlops_assets.resources.sagemaker.errors import patiently
+from mlops_assets.resources.sagemaker import metric_data
 from mlops_assets.resources.sagemaker.rollout.alarms import NAMESPACE, dimensions
 from mlops_assets.resources.sagemaker.rollout.rollout_verdict import Traffic
 
@@ -72,21 +71,6 @@ def _sums(
     # The minute under way counts: an end within it would leave it out.
     end = until.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
     found: dict[str, dict[dt.datetime, int]] = {metric: {} for metric in metrics}
-    token: dict[str, str] = {}
-    while True:
-        page = patiently(
-            partial(
-                cloudwatch.get_metric_data,
-                MetricDataQueries=queries,
-                StartTime=start,
-                EndTime=end,
-                **token,
-            )
-        )
-        for result in page["MetricDataResults"]:
-            metric = metrics[int(result["Id"][1:])]
-            pairs = zip(result["Timestamps"], result["Values"], strict=True)
-            found[metric].update({time: round(value) for time, value in pairs})
-        if not page.get("NextToken"):
-            return found
-        token = {"NextToken": page["NextToken"]}
+    for name, counted in metric_data.results(cloudwatch, queries, start, end):
+        found[metrics[int(name[1:])]].update(counted)
+    return found
