@@ -27,6 +27,7 @@ from mlops_assets.resources.sagemaker.session import SageMakerResource
 # A run that was asked for is there within so long, or it was lost and is asked for again.
 GRACE = dt.timedelta(minutes=5)
 ASLEEP = "The local SageMaker API is not running: start it with `mlops up`."
+_SENSOR = "dagster/sensor_name"
 _UNDER_WAY = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -124,6 +125,9 @@ def consider(
     asked for again, by the same key, once it is overdue.
     """
     name = scene.pipeline.name
+    if bringing := ingesting(instance, name):
+        # Whether its rows are broken is not known before it ends.
+        return dg.SkipReason(f"Run {bringing} is bringing rows in: looks again when it has.")
     log = decisions.log(scene.store, name, Decision)
     past, end = log.tail(decisions.REMEMBERED)
     waited_for = _not_begun(scene, past, instance, now)
@@ -163,6 +167,16 @@ def trainings(instance: dg.DagsterInstance, pipeline: str) -> list[str]:
         for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNDER_WAY)))
         if run.job_name in jobs or model in (run.asset_selection or ())
     ]
+
+
+def ingesting(instance: dg.DagsterInstance, pipeline: str) -> str | None:
+    """The id of a run that is bringing new rows of the pipeline in, queued or under way."""
+    features = dg.AssetKey([pipeline, "features"])
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNDER_WAY))):
+        by_sensor = run.tags.get(_SENSOR) == f"{pipeline}_new_data"
+        if by_sensor or features in (run.asset_selection or ()):
+            return run.run_id
+    return None
 
 
 def _not_begun(

@@ -202,6 +202,22 @@ def test_never_two_trainings_at_once(world, champion, job):
     assert second.tags["mlops/trigger"] == "performance"
 
 
+def test_nothing_is_decided_while_rows_come_in(world, champion):
+    """Freshness trained on a month before the drift station had seen that its rows were broken."""
+    world.drifted(DAYS[2], champion, 0.4)
+    run = dg.DagsterRun(
+        job_name="ingestion",
+        tags={"dagster/sensor_name": f"{world.pipeline.name}_new_data"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    world.instance.add_run(run)
+    asked, why = world.tick("drift")
+    assert asked == []
+    assert why == f"Run {run.run_id} is bringing rows in: looks again when it has."
+    world.instance.delete_run(run.run_id)
+    assert len(world.tick("drift")[0]) == 1
+
+
 def test_two_sensors_at_one_moment_start_one_training(world, champion, monkeypatch):
     """Both have read the log before either wrote: the second write loses."""
     world.drifted(DAYS[2], champion, 0.4)
