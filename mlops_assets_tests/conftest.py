@@ -16,3 +16,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A busy machine is no failure; in CI the examples are the same each time.
 settings.register_profile("mlops", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("mlops")
+
+
+def pytest_runtest_setup() -> None:
+    """Forget the storage of an instance that is gone.
+
+    Dagster keeps the storage of the instance that was entered last; where contexts are left in
+    another order than they were entered (a sensor's, when it is collected), that of a dead one
+    comes back, and every later Definitions fails with "undefined DagsterInstance weakref".
+    """
+    from dagster._core.storage.defs_state.base import _current_storage
+
+    storage = _current_storage.get()
+    kept = getattr(storage, "_instance_weakref", None)
+    if kept is not None and kept() is None:
+        _current_storage.set(None)

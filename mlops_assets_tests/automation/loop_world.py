@@ -129,10 +129,10 @@ class LoopWorld:
         """One tick, told of no earlier one: run requests, and why there is none."""
         found = self.defs.resolve_sensor_def(f"{GROUP}_{sensor}")
         needed = {name: self.resources[name] for name in found.required_resource_keys}
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance or self.instance, definitions=self.defs, resources=needed
-        )
-        ticked = found.evaluate_tick(context)
+        ) as context:
+            ticked = found.evaluate_tick(context)
         return list(ticked.run_requests or []), str(ticked.skip_message or "")
 
     def started(

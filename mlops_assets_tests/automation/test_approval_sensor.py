@@ -74,8 +74,11 @@ class World:
     def tick(self) -> tuple[list[dg.RunRequest], str]:
         """What the sensor asks for; it is told of no earlier tick: no cursor could be lost."""
         resources = {"sagemaker": self.lab.sagemaker}
-        context = dg.build_sensor_context(self.instance, definitions=self.defs, resources=resources)
-        ticked = self.defs.resolve_sensor_def("deliveries_approval").evaluate_tick(context)
+        sensor = self.defs.resolve_sensor_def("deliveries_approval")
+        with dg.build_sensor_context(
+            self.instance, definitions=self.defs, resources=resources
+        ) as context:
+            ticked = sensor.evaluate_tick(context)
         return list(ticked.run_requests or []), ticked.skip_message or ""
 
 

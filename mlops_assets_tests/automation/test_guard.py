@@ -83,8 +83,8 @@ class Guarded:
         instance = instance or self.world.instance
         sensor = self.defs.resolve_sensor_def(f"{NAME}_guard")
         needed = {name: self.world.resources[name] for name in sensor.required_resource_keys}
-        context = dg.build_sensor_context(instance, definitions=self.defs, resources=needed)
-        ticked = sensor.evaluate_tick(context)
+        with dg.build_sensor_context(instance, definitions=self.defs, resources=needed) as context:
+            ticked = sensor.evaluate_tick(context)
         return list(ticked.run_requests or []), str(ticked.skip_message or "")
 
     def run(self, request: dg.RunRequest) -> None:

@@ -32,8 +32,8 @@ def tick(settings, instance, **endpoint) -> str:
     defs = build_defs(settings, pipelines=[pipeline])
     sensor = defs.resolve_sensor_def("deliveries_idle")
     resources = {"sagemaker": build_resources(settings)["sagemaker"]}
-    context = dg.build_sensor_context(instance, definitions=defs, resources=resources)
-    return str(sensor.evaluate_tick(context).skip_message)
+    with dg.build_sensor_context(instance, definitions=defs, resources=resources) as context:
+        return str(sensor.evaluate_tick(context).skip_message)
 
 
 def test_without_a_declared_time_there_is_no_sensor(settings):

@@ -26,8 +26,8 @@ def requests(source: MadeParcels, home) -> dict[str | None, dg.RunRequest]:
     sensor = defs.resolve_sensor_def("deliveries_new_data")
     with dg.DagsterInstance.ephemeral() as instance:
         resources = {"store": build_resources(settings)["store"]}
-        context = dg.build_sensor_context(instance, definitions=defs, resources=resources)
-        ticked = sensor.evaluate_tick(context)
+        with dg.build_sensor_context(instance, definitions=defs, resources=resources) as context:
+            ticked = sensor.evaluate_tick(context)
     return {request.run_key: request for request in ticked.run_requests or []}
 
 

@@ -276,13 +276,13 @@ def test_the_schedule_asks_once_a_tick_under_the_same_rules(world):
 def _ask_twice(world: LoopWorld, schedule, instance: dg.DagsterInstance) -> None:
 
     def tick(hour: int):
-        context = dg.build_schedule_context(
+        with dg.build_schedule_context(
             instance,
             scheduled_execution_time=dt.datetime(2024, 3, 4, hour, tzinfo=dt.UTC),
             resources={n: world.resources[n] for n in schedule.required_resource_keys},
             repository_def=world.defs.get_repository_def(),
-        )
-        return schedule.evaluate_tick(context).run_requests
+        ) as context:
+            return schedule.evaluate_tick(context).run_requests
 
     (request,) = tick(6)
     assert request.tags["mlops/trigger"] == "schedule"

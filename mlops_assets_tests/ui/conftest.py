@@ -19,7 +19,7 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def webserver(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
     """Asks for the browser first: without one there is nothing to start it for."""
     server = Webserver(tmp_path_factory.mktemp("ui") / "home")
