@@ -33,8 +33,3 @@ def build(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     # What shows them all comes after them all.
     watched = [key for station in stations for key in station.keys]
     return [*stations, health.build(pipeline, watched), scorecard.build(pipeline)]
-
-
-def group(pipeline: MLPipeline) -> str:
-    """The group of the stations that watch: beside the loop's own, so that both stay readable."""
-    return f"{pipeline.name}_monitoring"
