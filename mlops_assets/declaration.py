@@ -18,6 +18,8 @@ from mlops_assets.ml.splitting import Expanding, Sliding
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 # Feature Store's rule for names, and the names that it or this platform gives to every group.
 _FEATURE_NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
 _FEATURES_RESERVED = frozenset(
@@ -210,6 +212,24 @@ class Evaluation:
             "evaluation.block",
             f"{self.block} is no length of time",
             "Give the time that events share their causes for, such as timedelta(days=1)",
+        )
+
+
+def check_identity(name: str, owners: Collection[str]) -> None:
+    """Raise DeclarationError unless the name is one, and somebody can be asked."""
+    require(
+        bool(_NAME.fullmatch(name)),
+        "name",
+        f"{name!r} is not a name",
+        "Use up to 40 lower-case letters, digits and underscores, starting with a letter",
+    )
+    require(bool(owners), "owners", "nobody owns the pipeline", "Name a team or an address")
+    for owner in owners:
+        require(
+            bool(_OWNER.fullmatch(owner)),
+            "owners",
+            f"{owner!r} is neither a team nor an address",
+            "Write 'team:data-science' or 'ada@example.com'",
         )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +25,7 @@ from mlops_assets.declaration import (
     Source,
     Split,
     Training,
+    check_identity,
     check_online,
     require,
 )
@@ -51,6 +51,7 @@ from mlops_assets.serving import (
     Serverless,
 )
 from mlops_assets.source_files import source_files
+from mlops_assets.tuning import Categorical, Continuous, Integer, Tuning, check_tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,13 +67,16 @@ __all__ = [
     "Autoscaling",
     "Bounds",
     "Canary",
+    "Categorical",
     "Container",
+    "Continuous",
     "DeclarationError",
     "Drift",
     "Endpoint",
     "Evaluation",
     "Facet",
     "Gate",
+    "Integer",
     "Label",
     "Linear",
     "LoadTest",
@@ -88,10 +92,8 @@ __all__ = [
     "Split",
     "Thresholds",
     "Training",
+    "Tuning",
 ]
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 # The stations of the loop, in order: what follows the data, and what follows each trained model.
 DATA_STATIONS = ("raw", "clean", "quarantine", "features")
@@ -114,6 +116,7 @@ class MLPipeline:
             later may reach a feature.
         known_at: {timestamp column: columns that become known at that time}; every other column of
             ``clean`` is known at event time − horizon.
+        tuning: where to look for better hyperparameters than ``training``'s; None: use those.
         personal: columns that are redacted in quarantine, samples and reports.
 
     Raises:
@@ -138,6 +141,7 @@ class MLPipeline:
     horizon: dt.timedelta = dt.timedelta(0)
     known_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     split: Split = field(default_factory=Split)
+    tuning: Tuning | None = None
     baselines: tuple[str, ...] = ("linear",)
     approval: Literal["auto", "manual"] = "auto"
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -147,22 +151,7 @@ class MLPipeline:
     personal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require(
-            bool(_NAME.fullmatch(self.name)),
-            "name",
-            f"{self.name!r} is not a name",
-            "Use up to 40 lower-case letters, digits and underscores, starting with a letter",
-        )
-        require(
-            bool(self.owners), "owners", "nobody owns the pipeline", "Name a team or an address"
-        )
-        for owner in self.owners:
-            require(
-                bool(_OWNER.fullmatch(owner)),
-                "owners",
-                f"{owner!r} is neither a team nor an address",
-                "Write 'team:data-science' or 'ada@example.com'",
-            )
+        check_identity(self.name, self.owners)
         for needed in ("partitions", "read", "version", "describe"):
             require(
                 callable(getattr(self.source, needed, None)),
@@ -198,6 +187,8 @@ class MLPipeline:
                 f"{getattr(self, name)} is negative",
                 "Give the length of time before the event",
             )
+        if self.tuning is not None:
+            check_tuning(self.tuning, metrics=self.training.metrics, label=self.label.column)
         for baseline in self.baselines:
             fitting = [name for name, kinds in baselines.NAMES.items() if self.label.kind in kinds]
             require(
@@ -260,6 +251,13 @@ class MLPipeline:
     def data_stations(self) -> tuple[str, ...]:
         """What new rows go through, up to where the endpoint reads their features."""
         return (*DATA_STATIONS, "online_features") if self.endpoint.online else DATA_STATIONS
+
+    @property
+    def model_stations(self) -> tuple[str, ...]:
+        """What each trained model goes through, up to the live endpoint."""
+        if self.tuning is None:
+            return MODEL_STATIONS
+        return (MODEL_STATIONS[0], "hyperparameters", *MODEL_STATIONS[1:])
 
     @property
     def slug(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
+from mlops_assets.pipeline import MLPipeline
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -36,7 +36,7 @@ class Targets:
     @property
     def model(self) -> tuple[str, ...]:
         """From features to the live endpoint."""
-        return (*MODEL_STATIONS, *self.existing("load_test"))
+        return (*self.pipeline.model_stations, *self.existing("load_test"))
 
     def existing(self, *names: str) -> tuple[str, ...]:
         """Those of the names that the pipeline has a station of."""

@@ -18,7 +18,7 @@ from mlops_assets.cli.predictions import Prediction, predict, show
 from mlops_assets.cli.runs import materialize, stale_stations
 from mlops_assets.cli.world import World, console
 from mlops_assets.ml.splitting import training_window
-from mlops_assets.pipeline import DATA_STATIONS, MODEL_STATIONS, MLPipeline
+from mlops_assets.pipeline import DATA_STATIONS, MLPipeline
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
 from mlops_assets.resources.sagemaker.registry import registry
 
@@ -45,7 +45,7 @@ def run(name: str, partition: str | None) -> None:
     )
     for each in [*training_window(available, as_of, pipeline.split.window), as_of]:
         _bring(world, pipeline, DATA_STATIONS, each)
-    _bring(world, pipeline, MODEL_STATIONS, as_of)
+    _bring(world, pipeline, pipeline.model_stations, as_of)
     world.sagemaker.client()  # hosts again what a stopped server hosted
     closing(world, pipeline, as_of, time.monotonic() - started)
 

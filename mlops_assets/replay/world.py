@@ -15,7 +15,7 @@ import dagster as dg
 
 from mlops_assets.assets.records import EvaluationRecord
 from mlops_assets.definitions import build_assets, build_resources
-from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
+from mlops_assets.pipeline import MLPipeline
 from mlops_assets.replay import daemon
 from mlops_assets.replay.clock import Clock
 from mlops_assets.replay.location import build, replayed
@@ -113,7 +113,9 @@ class World:
         with log.open("a") as file, contextlib.redirect_stdout(file):
             result = dg.materialize(
                 build_assets(self.replayed),
-                selection=[dg.AssetKey([name, station]) for station in MODEL_STATIONS],
+                selection=[
+                    dg.AssetKey([name, station]) for station in self.pipeline.model_stations
+                ],
                 resources=self.resources,
                 partition_key=start,
                 instance=self.instance,
