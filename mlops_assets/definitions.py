@@ -17,6 +17,7 @@ from mlops_assets.assets import (
     load_test,
     model,
     online_features,
+    predictions,
     raw,
     registered_model,
     splits,
@@ -44,6 +45,8 @@ def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     assets = [station.build(pipeline) for station in stations]
     if pipeline.endpoint.load_test is not None:
         assets.append(load_test.build(pipeline, pipeline.endpoint.load_test))
+    if pipeline.batch is not None:
+        assets.append(predictions.build(pipeline, pipeline.batch))
     return [*assets, *monitoring.build(pipeline)]
 
 

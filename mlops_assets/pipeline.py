@@ -44,6 +44,7 @@ from mlops_assets.rollouts import ABTest, AllAtOnce, Bounds, Canary, Linear, Rol
 from mlops_assets.serving import (
     Asynchronous,
     Autoscaling,
+    Batch,
     Container,
     Endpoint,
     LoadTest,
@@ -65,6 +66,7 @@ __all__ = [
     "AllAtOnce",
     "Asynchronous",
     "Autoscaling",
+    "Batch",
     "Bounds",
     "Canary",
     "Categorical",
@@ -117,6 +119,7 @@ class MLPipeline:
         known_at: {timestamp column: columns that become known at that time}; every other column of
             ``clean`` is known at event time − horizon.
         tuning: where to look for better hyperparameters than ``training``'s; None: use those.
+        batch: how whole partitions are predicted; None: there is no station ``predictions``.
         personal: columns that are redacted in quarantine, samples and reports.
 
     Raises:
@@ -145,6 +148,7 @@ class MLPipeline:
     baselines: tuple[str, ...] = ("linear",)
     approval: Literal["auto", "manual"] = "auto"
     endpoint: Endpoint = field(default_factory=Endpoint)
+    batch: Batch | None = None
     monitors: Monitors = field(default_factory=Monitors)
     retraining: Retraining = field(default_factory=Retraining)
     alerts: Alerts = field(default_factory=Alerts)

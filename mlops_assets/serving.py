@@ -185,6 +185,28 @@ class LoadTest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Predictions of whole partitions by a batch transform, with no endpoint's help.
+
+    Args:
+        max_payload_mb: of one request to the model; the records are cut into such pieces.
+    """
+
+    instance_type: str = "ml.m5.large"
+    instance_count: int = 1
+    max_payload_mb: int = 6
+
+    def __post_init__(self) -> None:
+        require(
+            self.instance_count >= 1 and 1 <= self.max_payload_mb <= 100,
+            "batch",
+            f"{self.instance_count} instances with requests of {self.max_payload_mb} MB are not to "
+            "be had",
+            "Give at least one instance, and 1 to 100 MB",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """How the model is served.
 

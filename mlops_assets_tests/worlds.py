@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.definitions import build_assets, build_resources
-from mlops_assets.pipeline import MODEL_STATIONS, MLPipeline
+from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
@@ -66,7 +66,7 @@ class TestWorld:
     def loop(self) -> tuple[str, ...]:
         """From raw rows to the endpoint, without the stations that watch."""
         tested = ("load_test",) if self.pipeline.endpoint.load_test else ()
-        return (*self.pipeline.data_stations, *MODEL_STATIONS, *tested)
+        return (*self.pipeline.data_stations, *self.pipeline.model_stations, *tested)
 
     def training_jobs(self) -> list[str]:
         return [

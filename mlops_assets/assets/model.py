@@ -4,6 +4,7 @@ Here: from a split and a declaration to a job. Not here: how a job is started, a
 stopped (`resources.sagemaker`), nor what the artifact is (`ml.artifact`).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import dagster as dg
 from mlops_assets import __version__
 from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.commit import commit
-from mlops_assets.assets.records import ModelRecord, SplitRecord
+from mlops_assets.assets.records import HyperparametersRecord, ModelRecord, SplitRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine
 from mlops_assets.ml.artifact.errors import ArtifactError
@@ -44,7 +45,10 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             # Paths differ between machines; their content is already in.
             {**vars(training), "script": None, "files": None},
         ),
-        deps=[key(pipeline, "splits")],
+        deps=[
+            key(pipeline, "splits"),
+            *([key(pipeline, "hyperparameters")] if pipeline.tuning else []),
+        ],
         pool="sagemaker_training",
         freshness_policy=_freshness(pipeline),
         checks=[
@@ -67,9 +71,13 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         metadata: dict[str, Any] = {}
         for partition in context.partition_keys:
             split = store.load(SplitRecord, pipeline.name, "splits", partition)
-            finished = training_jobs.run_spec(
-                context=context, spec=training_spec(pipeline, split, partition)
+            spec = training_spec(
+                pipeline,
+                partition,
+                dataset_uri=split.dataset_uri,
+                searched=_searched(pipeline, store, partition),
             )
+            finished = training_jobs.run_spec(context=context, spec=spec)
             metadata = dict(finished.metadata)
             for reported in finished.get_results(implicit_materializations=False):
                 metadata.update(reported.metadata or {})
@@ -96,17 +104,41 @@ def _freshness(pipeline: MLPipeline) -> dg.FreshnessPolicy | None:
     return None if fresh_for is None else dg.FreshnessPolicy.time_window(fail_window=fresh_for)
 
 
-def training_spec(pipeline: MLPipeline, split: SplitRecord, partition: str) -> TrainingSpec:
-    """The training job that a declaration asks for on a split."""
+def _searched(pipeline: MLPipeline, store: Store, partition: str) -> Mapping[str, str]:
+    """The hyperparameters that a search found for a partition; none where none is declared."""
+    if pipeline.tuning is None:
+        return {}
+    found = store.load(HyperparametersRecord, pipeline.name, "hyperparameters", partition)
+    return found.hyperparameters
+
+
+def training_spec(
+    pipeline: MLPipeline,
+    partition: str,
+    *,
+    dataset_uri: str,
+    searched: Mapping[str, str],
+    asset: str = "model",
+) -> TrainingSpec:
+    """The training job that a declaration asks for on a dataset.
+
+    Args:
+        searched: hyperparameters that take precedence over the declared ones.
+        asset: the station that asks.
+    """
     training = pipeline.training
     return TrainingSpec(
         pipeline=pipeline.name,
-        asset="model",
+        asset=asset,
         partition=partition,
         source=(training.script, *training.files),
         program=training.script.name,
-        channels={name: f"{split.dataset_uri}/{name}" for name in ("train", "holdout")},
-        hyperparameters={"label": pipeline.label.column, **training.hyperparameters},
+        channels={name: f"{dataset_uri}/{name}" for name in ("train", "holdout")},
+        hyperparameters={
+            "label": pipeline.label.column,
+            **training.hyperparameters,
+            **searched,
+        },
         image_uri=training.image,
         instance_type=training.instance_type,
         instance_count=training.instance_count,

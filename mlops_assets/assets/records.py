@@ -32,6 +32,47 @@ class SplitRecord(_Record):
     features_snapshot: int
 
 
+class HistoryRecord(_Record):
+    """What a partition's features looked back on: {partition of ``clean``: its snapshot}.
+
+    Kept as station ``features``, where a look-back is declared.
+    """
+
+    partition: str
+    clean: dict[str, int]
+
+
+class Trial(_Record):
+    """One training job of a search; ``value``: of the searched metric, None where it left none."""
+
+    job_name: str
+    status: str
+    hyperparameters: dict[str, str]
+    value: float | None
+    billable_seconds: int | None
+
+
+class HyperparametersRecord(_Record):
+    """The searched hyperparameters of a partition, and the search that they are from.
+
+    ``searched_as_of``: the partition that the search was made for, ``as_of`` itself or an earlier
+    one; ``reason``: why it was made, or why the earlier one is still good.
+    """
+
+    as_of: str
+    searched_as_of: str
+    reason: str
+    hyperparameters: dict[str, str]
+    code_version: str
+    metric: str
+    best: float
+    held_out: str
+    dataset_digest: str
+    job_name: str
+    job_arn: str
+    trials: tuple[Trial, ...]
+
+
 class ModelRecord(_Record):
     """A trained, sealed model and the job that made it."""
 

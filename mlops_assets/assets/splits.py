@@ -131,7 +131,7 @@ def _split(
         missing=tuple(p for p in window if p not in there),
         snapshot=snapshot,
     )
-    dataset = _store(pipeline, store, parts)
+    dataset = store_split(pipeline, store, parts.train, parts.holdout)
     record = SplitRecord(
         as_of=partition,
         dataset_uri=dataset.uri,
@@ -158,7 +158,7 @@ def rebuild(pipeline: MLPipeline, lake: "Lake", store: Store, record: SplitRecor
         missing=record.missing_partitions,
         snapshot=record.features_snapshot,
     )
-    return _store(pipeline, store, parts).digest
+    return store_split(pipeline, store, parts.train, parts.holdout).digest
 
 
 def _parts(
@@ -172,28 +172,26 @@ def _parts(
 ) -> _Parts:
     table = pipeline.table("features")
     rows = lake.read(table, [partition], snapshot_id=snapshot)
-    labelled, unlabelled = _labelled(rows, pipeline)
+    known, unlabelled = labelled(rows, pipeline)
     method: SplitMethod = "window"
     trained_on = present or (partition,)
     if present:
-        train, lost = _labelled(lake.read(table, present, snapshot_id=snapshot), pipeline)
-        holdout, unlabelled = labelled, unlabelled + lost
-        if pipeline.split.holdout == "tail" and pipeline.event_time and len(labelled):
+        train, lost = labelled(lake.read(table, present, snapshot_id=snapshot), pipeline)
+        holdout, unlabelled = known, unlabelled + lost
+        if pipeline.split.holdout == "tail" and pipeline.event_time and len(known):
             method, trained_on = "tail", (*present, partition)
-            first, last = time_ordered(labelled[pipeline.event_time], pipeline.split.holdout_share)
-            train, holdout = pd.concat([train, labelled.loc[first]]), labelled.loc[last]
-    elif labelled.empty:
-        train = holdout = labelled
+            first, last = time_ordered(known[pipeline.event_time], pipeline.split.holdout_share)
+            train, holdout = pd.concat([train, known.loc[first]]), known.loc[last]
+    elif known.empty:
+        train = holdout = known
     else:
         if pipeline.event_time:
             method = "time"
-            masks = time_ordered(labelled[pipeline.event_time], pipeline.split.holdout_share)
+            masks = time_ordered(known[pipeline.event_time], pipeline.split.holdout_share)
         else:
             method = "hash"
-            masks = by_hash(
-                _entity(labelled, pipeline), pipeline.split.holdout_share, pipeline.name
-            )
-        train, holdout = labelled.loc[masks[0]], labelled.loc[masks[1]]
+            masks = by_hash(entity(known, pipeline), pipeline.split.holdout_share, pipeline.name)
+        train, holdout = known.loc[masks[0]], known.loc[masks[1]]
     for part, frame in (("train", train), ("holdout", holdout)):
         if frame.empty:
             raise dg.Failure(
@@ -205,31 +203,36 @@ def _parts(
     return _Parts(method, trained_on, missing, unlabelled, train, holdout)
 
 
-def _store(pipeline: MLPipeline, store: Store, parts: _Parts) -> Dataset:
+def store_split(
+    pipeline: MLPipeline, store: Store, train: pd.DataFrame, holdout: pd.DataFrame
+) -> Dataset:
+    """Rows of ``features`` as the dataset of a training job."""
     order = [*([pipeline.event_time] if pipeline.event_time else []), *pipeline.entity_key]
-    train = parts.train.sort_values(order, kind="stable")
+    train = train.sort_values(order, kind="stable")
     return write_dataset(
         store.open(),
         store.uri("datasets", pipeline.name),
         {
             "train": train[[*pipeline.feature_columns, pipeline.label.column]],
-            "holdout": parts.holdout[list(pipeline.feature_schema.to_schema().columns)],
+            "holdout": holdout[list(pipeline.feature_schema.to_schema().columns)],
         },
     )
 
 
-def _labelled(frame: pd.DataFrame, pipeline: MLPipeline) -> tuple[pd.DataFrame, int]:
+def labelled(frame: pd.DataFrame, pipeline: MLPipeline) -> tuple[pd.DataFrame, int]:
+    """The rows that have a label, and how many have none."""
     has_label = frame[pipeline.label.column].notna()
     return frame.loc[has_label].reset_index(drop=True), int((~has_label).sum())
 
 
-def _entity(frame: pd.DataFrame, pipeline: MLPipeline) -> pd.Series:
+def entity(frame: pd.DataFrame, pipeline: MLPipeline) -> pd.Series:
+    """What each row is of: the entity key as one text."""
     parts = [frame[column].astype(str) for column in pipeline.entity_key]
     return parts[0].str.cat(parts[1:], sep="\x1f") if len(parts) > 1 else parts[0]
 
 
 def _overlap(pipeline: MLPipeline, train: pd.DataFrame, holdout: pd.DataFrame) -> Verdict:
-    shared = int(_entity(holdout, pipeline).isin(_entity(train, pipeline)).sum())
+    shared = int(entity(holdout, pipeline).isin(entity(train, pipeline)).sum())
     if shared:
         return Verdict(False, f"{shared:,} holdout rows have their entity in train")
     if pipeline.event_time:

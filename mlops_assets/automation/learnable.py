@@ -101,8 +101,8 @@ def changed_labels(pipeline: MLPipeline, store: Store, lake: "Lake", champion: M
 
 
 def training_code(pipeline: MLPipeline) -> str:
-    """A digest of what a training runs: script, files, hyperparameters."""
-    return digest_of([_script(pipeline), _declared(pipeline)])[:16]
+    """A digest of what a training runs: script, files, hyperparameters or where they are sought."""
+    return digest_of([_script(pipeline), _declared(pipeline), repr(pipeline.tuning)])[:16]
 
 
 def code_changes(pipeline: MLPipeline, store: Store, champion: ModelPackage) -> list[str]:
@@ -151,7 +151,9 @@ def _differences(
     found = [] if code_version == _script(pipeline) else [SCRIPT]
     declared = _declared(pipeline)
     then = {k: v for k, v in hyperparameters.items() if not k.startswith("sagemaker_")}
-    names = sorted(k for k in {*declared, *then} if declared.get(k) != then.get(k))
+    # What a search finds is no change of the code, though each search may find something else.
+    searched = pipeline.tuning.ranges if pipeline.tuning else {}
+    names = sorted(k for k in {*declared, *then} - {*searched} if declared.get(k) != then.get(k))
     return [*found, *(f"hyperparameter {name}" for name in names)]
 
 

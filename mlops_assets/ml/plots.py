@@ -192,7 +192,7 @@ def _unit_square(axes: Axes, x: str, y: str, top: float = 1.0) -> None:
     axes.set_ylabel(y, color=INK, fontsize=9)
 
 
-def legend(axes: Axes, where: Literal["lower right", "upper left"]) -> None:
+def legend(axes: Axes, where: Literal["lower right", "upper left", "upper right"]) -> None:
     handles, names = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles[::-1], names[::-1], loc=where, frameon=False, fontsize=9)
