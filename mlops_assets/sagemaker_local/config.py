@@ -27,7 +27,8 @@ class Config:
     port: int = 0
     region: str = field(default_factory=default_region)
     job_workers: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
-    queue_limit: int = 100
+    queue_limit: int = 1000
+    instances_per_job: int = 8
     instances_per_endpoint: int = 4
     job_stop_grace: float = 120.0
     replica_stop_grace: float = 30.0

@@ -14,12 +14,26 @@ import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from mlops_assets.sagemaker_local.cluster import NETWORK_INTERFACE
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.errors import invalid
 from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
 OWN = "mlops-assets"
+SCRIPT_MODE = frozenset(
+    {
+        "huggingface-pytorch-training",
+        "mxnet-training",
+        "pytorch-training",
+        "sagemaker-scikit-learn",
+        "sagemaker-xgboost",
+        "tensorflow-training",
+    }
+)
+"""AWS's framework images: each trains by the same toolkit contract as this project's own."""
+_OWN_VERBS = ("train", "serve")
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _AWS = (
     "AWS_ACCESS_KEY_ID",
@@ -35,6 +49,7 @@ _AWS = (
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _FEATURES = "AWS_ENDPOINT_URL_SAGEMAKER_FEATURESTORE_RUNTIME"
 _PIPES_CONTEXT = "DAGSTER_PIPES_CONTEXT"
+_INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -47,6 +62,10 @@ def repository(image: str) -> str:
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
+def _is_own(name: str, verb: str) -> bool:
+    return name == OWN or (verb == "train" and name in SCRIPT_MODE)
+
+
 class Images:
     """The images of one server: this project's own, and those in ``<home>/images.json``."""
 
@@ -57,25 +76,32 @@ class Images:
     def command(self, image: str, verb: str) -> list[str]:
         """The argv for ``docker run IMAGE verb``; ValidationException with the remedy if unknown.
 
-        images.json is ``{"repository": {"train": [argv…], "serve": [argv…]}}``; it is read each
-        time, so an entry needs no restart.
+        images.json is ``{"repository": {"train": [argv…], "serve": [argv…], "process": [argv…]}}``,
+        where `process` is the entrypoint of the image, and ``"mlops-assets"`` instead of an argv
+        means what that image does; it is read each time, so an entry needs no restart.
         """
         name = repository(image)
         path = self._config.home / "images.json"
-        try:
-            known = json.loads(path.read_text()) if path.exists() else {}
-            argv = known.get(name, {}).get(verb)
-        except (ValueError, AttributeError) as error:
-            raise invalid(f"{path} is not an object of objects in JSON: {error}") from error
-        if argv is None and name == OWN:
+        argv = self._mapped(name, verb)
+        if verb in _OWN_VERBS and (argv == OWN or (argv is None and _is_own(name, verb))):
             return [sys.executable, "-m", "mlops_assets.containers", verb]
         if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
+            own = f"Use an image whose repository is {OWN!r}"
+            remedy = own if verb in _OWN_VERBS else "Give ContainerEntrypoint in the request"
             raise invalid(
-                f"No command stands for {verb!r} of image {image!r} on this machine. Use an image "
-                f"whose repository is {OWN!r}, or map it in {path}: "
-                f'{{"{name}": {{"{verb}": ["program", "argument"]}}}}'
+                f"No command stands for {verb!r} of image {image!r} on this machine. {remedy}, or "
+                f'map it in {path}: {{"{name}": {{"{verb}": ["program", "argument"]}}}}'
             )
         return argv
+
+    def _mapped(self, name: str, verb: str) -> Any:
+        """What images.json says of a repository; None where it says nothing."""
+        path = self._config.home / "images.json"
+        try:
+            known = json.loads(path.read_text()) if path.exists() else {}
+            return known.get(name, {}).get(verb)
+        except (ValueError, AttributeError) as error:
+            raise invalid(f"{path} is not an object of objects in JSON: {error}") from error
 
     def environment(
         self,
@@ -84,12 +110,14 @@ class Images:
         base: Path,
         own: Mapping[str, str],
         request: Mapping[str, str],
+        hosts: int = 1,
     ) -> dict[str, str]:
         """All that a container's process sees; nothing else of the server's environment.
 
         ``own`` is set by the service and wins over ``request``, which wins over the defaults.
+        ``hosts`` processes of one job share this machine's cores.
         """
-        cores = str(os.cpu_count() or 1)
+        cores = str(max(1, (os.cpu_count() or 1) // hosts))
         directory = str(Path(sys.executable).parent)
         defaults = {
             "PATH": os.pathsep.join([directory, os.environ.get("PATH", os.defpath)]),
@@ -104,7 +132,11 @@ class Images:
             # ONNX Runtime reports to its maker unless told not to before it is imported.
             "ORT_DISABLE_TELEMETRY": "1",
         }
-        if repository(image) == OWN:  # the image has this project installed; a checkout need not
+        if hosts > 1:  # torch looks for its peers at the machine's own name, which may mean nothing
+            defaults |= dict.fromkeys(_INTERFACES, NETWORK_INTERFACE)
+        name = repository(image)
+        if any(_is_own(name, verb) or self._mapped(name, verb) == OWN for verb in _OWN_VERBS):
+            # The image has this project installed; a checkout need not.
             defaults["PYTHONPATH"] = str(_PACKAGE_PARENT)
         if "MLOPS_ONLINE" in request:  # its container reads features: from here
             defaults |= dict.fromkeys(_KEYS, "local") | {_FEATURES: self._url}

@@ -1,24 +1,19 @@
-"""/opt/ml of one training job: its folders, configuration files and input data.
+"""/opt/ml of one host of a training job: its folders and configuration files.
 
 Belongs here: what the container contract says a job finds. Does not belong here: running the job
-(job_run.py), or packing what it leaves (archives.py).
+(job_run.py), its input data (training/channels.py), or packing what it leaves (archives.py).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mlops_assets.objects import Objects
+from mlops_assets.sagemaker_local.cluster import Cluster
 from mlops_assets.sagemaker_local.store import Document
-
-HOST = "algo-1"
-_GROUP = "homogeneousCluster"
-
-
-class InputMissing(Exception):
-    """A channel names objects that are not there; the message is the service's FailureReason."""
+from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
 
 @dataclass(frozen=True)
@@ -51,51 +46,33 @@ class Layout:
     def checkpoints(self) -> Path:
         return self.base / "checkpoints"
 
-    def create(self, request: Document) -> None:
-        """Make the folders and write the three files that a container reads."""
-        for folder in (self.config, self.data, self.model, self.output, self.checkpoints):
+    def inside(self, path: str) -> Path:
+        """Where a path below /opt/ml really is. Raises ValueError for any other path."""
+        way = PurePosixPath(path)
+        if ".." in way.parts or not way.is_relative_to(MOUNT_POINT):
+            raise ValueError(f"{path!r} is not below {MOUNT_POINT}")
+        return self.base / way.relative_to(MOUNT_POINT)
+
+    def create(
+        self,
+        hyperparameters: Mapping[str, str],
+        channels: Mapping[str, Document],
+        cluster: Cluster,
+        host: str,
+    ) -> None:
+        """Make the folders and write the three files that a container reads.
+
+        ``channels`` is the content of inputdataconfig.json.
+        """
+        for folder in (self.config, self.data, self.model, self.output):
             folder.mkdir(parents=True)
-        resources = request["ResourceConfig"]
         files = {
-            "hyperparameters": request.get("HyperParameters", {}),
-            "inputdataconfig": {
-                channel["ChannelName"]: {
-                    "ContentType": channel.get("ContentType", ""),
-                    "TrainingInputMode": "File",
-                    "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
-                        "S3DataDistributionType", "FullyReplicated"
-                    ),
-                    "RecordWrapperType": "None",
-                }
-                for channel in request.get("InputDataConfig", [])
-            },
-            "resourceconfig": {
-                "current_host": HOST,
-                "current_instance_type": resources["InstanceType"],
-                "current_group_name": _GROUP,
-                "hosts": [HOST],
-                "instance_groups": [
-                    {
-                        "instance_group_name": _GROUP,
-                        "instance_type": resources["InstanceType"],
-                        "hosts": [HOST],
-                    }
-                ],
-                "network_interface_name": "lo",
-            },
+            "hyperparameters": dict(hyperparameters),
+            "inputdataconfig": dict(channels),
+            "resourceconfig": cluster.resource_config(host),
         }
         for name, content in files.items():
             (self.config / f"{name}.json").write_text(json.dumps(content, indent=1))
-
-    def download(self, request: Document, objects: Objects) -> None:
-        """Bring each channel's objects to its folder. Raises InputMissing for an empty channel."""
-        for channel in request.get("InputDataConfig", []):
-            uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            if objects.download_tree(uri, self.data / channel["ChannelName"]) == 0:
-                raise InputMissing(
-                    f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" '
-                    f"given in input data source of channel {channel['ChannelName']}."
-                )
 
     def failure_text(self) -> str:
         """What the job wrote about its failure: 1,024 characters at most, "" if nothing."""

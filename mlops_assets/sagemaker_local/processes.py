@@ -22,7 +22,11 @@ _PYTHON = (sys.executable, "-I", "-S")
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. ``mount`` is the directory that the command sees as /opt/ml, or None."""
+    """What to run. ``mount`` is the directory that the command sees as /opt/ml, or None.
+
+    Only where something is mounted: ``read_only`` are folders below /opt/ml, relative to it, and
+    ``hosts`` is the file that the command sees as /etc/hosts.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -30,6 +34,8 @@ class Command:
     log: Path
     log_limit: int
     mount: Path | None
+    read_only: Sequence[str] = ()
+    hosts: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class Process:
             "log_limit": command.log_limit,
             "result": str(result),
             "mount": None if command.mount is None else str(command.mount),
+            "read_only": list(command.read_only),
+            "hosts": None if command.hosts is None else str(command.hosts),
         }
         spec.touch(mode=0o600)  # the environment may hold credentials
         spec.write_text(json.dumps(document))

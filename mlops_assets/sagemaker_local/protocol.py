@@ -62,8 +62,14 @@ def _reply(status: int, body: dict[str, Any], headers: Mapping[str, str] | None 
 class Api:
     """The operations that exist here, by service; all others are refused by name."""
 
-    def __init__(self, operations: Mapping[str, Mapping[str, Handler]]) -> None:
+    def __init__(
+        self,
+        operations: Mapping[str, Mapping[str, Handler]],
+        before: Callable[[str, dict[str, Any]], None] = lambda operation, request: None,
+    ) -> None:
+        """``before`` may raise ApiError instead of an operation's execution."""
         self._operations = operations
+        self._before = before
 
     async def answer(self, target: str, body: bytes) -> Reply:
         """Execute one request; never raises."""
@@ -103,6 +109,7 @@ class Api:
             raise ApiError("SerializationException", f"the body is not JSON: {error}") from error
         shapes.check(operation.input_shape, request)
         given = {member: value for member, value in request.items() if value is not None}
+        self._before(name, given)
         answer = handler(given)
         if inspect.isawaitable(answer):
             answer = await answer

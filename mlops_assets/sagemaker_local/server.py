@@ -19,11 +19,13 @@ import uvicorn
 import uvloop
 
 from mlops_assets.objects import open_objects
+from mlops_assets.sagemaker_local.automl.automl_jobs import AutoMLJobs
 from mlops_assets.sagemaker_local.autoscaling.scaling import Scaling
 from mlops_assets.sagemaker_local.autoscaling.scaling_loop import ScalingLoop
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.deployment.endpoint_runs import EndpointRuns
 from mlops_assets.sagemaker_local.deployment.endpoints import Endpoints
+from mlops_assets.sagemaker_local.faults.faults import Faults
 from mlops_assets.sagemaker_local.features.feature_store import FeatureStore
 from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec
 from mlops_assets.sagemaker_local.fleet.hosting import Fleet
@@ -39,12 +41,17 @@ from mlops_assets.sagemaker_local.monitoring.logs import TRANSFORM, Logs
 from mlops_assets.sagemaker_local.monitoring.metric_store import MetricStore
 from mlops_assets.sagemaker_local.packages import ModelPackages
 from mlops_assets.sagemaker_local.processes import mounts_allowed
+from mlops_assets.sagemaker_local.processing.processing_jobs import ProcessingJobs
+from mlops_assets.sagemaker_local.processing.processing_run import ProcessingRun
 from mlops_assets.sagemaker_local.protocol import SERVICES, Api, service_model
+from mlops_assets.sagemaker_local.setting import Setting
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.tags import Tags
+from mlops_assets.sagemaker_local.training.job_metrics import MetricPoints
 from mlops_assets.sagemaker_local.training.job_run import JobRun
 from mlops_assets.sagemaker_local.training.jobs import TrainingJobs
 from mlops_assets.sagemaker_local.transforming.transforms import TransformJobs
+from mlops_assets.sagemaker_local.tuning.tunings import TuningJobs
 
 HOST = "127.0.0.1"
 log = logging.getLogger(__name__)
@@ -58,15 +65,28 @@ class Backend:
         objects = open_objects(config.objects)
         images, logs, metrics = Images(config, url), Logs(config), MetricStore()
 
+        self.faults = faults = Faults(config, store)
+        self.metric_points = points = MetricPoints(metrics)
+        setting, alone = Setting(config, objects, images, logs, mounts), asyncio.Lock()
+
         def new_run(document: Document) -> JobRun:
             return JobRun(
                 document,
-                config=config,
                 store=store,
-                objects=objects,
-                images=images,
-                logs=logs,
-                mounts=mounts,
+                setting=setting,
+                points=points,
+                faults=faults.of_training(document),
+                alone=alone,
+            )
+
+        def new_processing_run(document: Document, directory: Path) -> ProcessingRun:
+            return ProcessingRun(
+                document,
+                directory=directory,
+                store=store,
+                setting=setting,
+                faults=faults.of_processing(document),
+                alone=alone,
             )
 
         def new_fleet(spec: FleetSpec) -> Fleet:
@@ -78,6 +98,7 @@ class Backend:
                 logs=logs,
                 metrics=metrics,
                 mounts=mounts,
+                faults=lambda: faults.endpoint(spec.endpoint),
             )
 
         def new_transform_fleet(spec: FleetSpec, directory: Path) -> Fleet:
@@ -93,7 +114,14 @@ class Backend:
                 directory=directory,
             )
 
-        self.jobs = TrainingJobs(config, store, images, new_run)
+        self.jobs = TrainingJobs(config, store, images, faults, new_run, mounts=mounts)
+
+        def values(job: str, metric: str) -> list[float]:
+            return [point.value for point in points.of(job, metric)]
+
+        self.tunings = TuningJobs(config, store, images, self.jobs, values)
+        self.automl = AutoMLJobs(config, store, objects, self.tunings)
+        self.processing = ProcessingJobs(config, store, images, new_processing_run)
         packages = ModelPackages(config, store, objects)
         models = Models(config, store, objects, images, packages)
         self.transforms = TransformJobs(config, store, objects, models, new_transform_fleet)
@@ -106,6 +134,9 @@ class Backend:
         self.features = FeatureStore(config, store, objects)
         parts = (
             self.jobs,
+            self.tunings,
+            self.automl,
+            self.processing,
             models,
             endpoints,
             self.transforms,
@@ -123,14 +154,18 @@ class Backend:
                 "Logs_20140328": logs.operations(),
                 "GraniteServiceVersion20100801": watching,
                 "AnyScaleFrontendService": scaling.operations(),
-            }
+            },
+            before=faults.before,
         )
-        self.runtime = Runtime(config, self.endpoints)
+        self.runtime = Runtime(config, self.endpoints, faults.fails)
         self.invocations = AsyncInvocations(store, objects, self.endpoints, self.runtime)
 
     def start(self) -> None:
         self.alarms.start()
         self.jobs.recover()
+        self.automl.recover()
+        self.tunings.recover()  # it reads what became of the training jobs
+        self.processing.recover()
         self.transforms.recover()
         self.endpoints.recover()
         self.invocations.recover()
@@ -140,9 +175,15 @@ class Backend:
             self.push.start()
 
     async def stop(self) -> None:
-        await asyncio.gather(self.invocations.shutdown(), self.scaling.shutdown())
+        await asyncio.gather(
+            self.invocations.shutdown(),
+            self.scaling.shutdown(),
+            self.automl.shutdown(),
+            self.tunings.shutdown(),
+        )
         await asyncio.gather(
             self.jobs.shutdown(),
+            self.processing.shutdown(),
             self.transforms.shutdown(),
             self.endpoints.shutdown(),
             self.features.shutdown(),

@@ -4,7 +4,8 @@ Belongs here: process groups, signals, the mount namespace, timestamps on log li
 library only, because one of these runs beside each job and model server. Does not belong here: why
 the command runs, or what its end means.
 
-Usage: ``supervisor.py SPEC`` with SPEC a JSON file (argv, env, cwd, log, log_limit, result, mount).
+Usage: ``supervisor.py SPEC`` with SPEC a JSON file (argv, env, cwd, log, log_limit, result, mount,
+read_only, hosts).
 Standard input is a pipe that the server holds: ``stop SECONDS`` asks for SIGTERM and, that much
 later, SIGKILL; its end means that the server is gone and everything is killed at once. A parent-
 death signal would not do for that: it fires when the *thread* that spawned the process ends.
@@ -27,6 +28,9 @@ MAX_LINE = 256 * 1024  # CloudWatch Logs' limit of one event
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
+_MS_RDONLY, _MS_REMOUNT = 1, 32
+_MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8  # the same bits as in statvfs
+HOSTS = "/etc/hosts"
 _LINUX = sys.platform == "linux"
 
 
@@ -81,6 +85,24 @@ def enter_mount_namespace(base: str) -> None:
     return _mount(staging, parent, None, _MS_BIND | _MS_REC)
 
 
+def _read_only(path: str) -> None:
+    """Make a directory of this namespace read-only, also for root."""
+    _mount(path, path, None, _MS_BIND)
+    # What the machine's mount forbids must be said again, or the kernel refuses.
+    kept = os.statvfs(path).f_flag & _MS_NOSUID_NODEV_NOEXEC
+    _mount(path, path, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept)
+
+
+def enter_container(base: str, read_only: list[str], hosts: str | None) -> None:
+    """enter_mount_namespace, with folders below /opt/ml that nobody can write to, and a file of
+    host names in the place of /etc/hosts. Raises OSError where that is forbidden."""
+    enter_mount_namespace(base)
+    for name in read_only:
+        _read_only(os.path.join(MOUNT_POINT, name))
+    if hosts is not None and os.path.isfile(HOSTS):
+        _mount(hosts, HOSTS, None, _MS_BIND)
+
+
 def _become(spec: dict[str, Any], output: int) -> None:
     """In the forked child: turn into the command. Does not return."""
     try:
@@ -91,7 +113,7 @@ def _become(spec: dict[str, Any], output: int) -> None:
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         if spec["mount"]:
-            enter_mount_namespace(spec["mount"])
+            enter_container(spec["mount"], spec.get("read_only", []), spec.get("hosts"))
         if _LINUX:  # right here, unlike in the server: a supervisor has one thread
             _libc("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
         os.chdir(spec["cwd"])
@@ -242,9 +264,13 @@ class Supervisor:
 
 
 def probe(directory: str) -> int:
-    """Exit status 0 if commands can be given a /opt/ml of their own here."""
+    """Exit status 0 if commands can be given a /opt/ml and names of their own here."""
+    names = os.path.join(directory, "hosts")
     try:
-        enter_mount_namespace(directory)
+        os.mkdir(os.path.join(directory, "locked"))
+        with open(names, "w") as file:
+            file.write("127.0.0.1 localhost\n")
+        enter_container(directory, ["locked"], names)
         with open(os.path.join(MOUNT_POINT, "probe"), "w"):
             return 0 if os.path.exists(os.path.join(directory, "probe")) else 1
     except OSError:

@@ -14,6 +14,9 @@ LIMIT = 50
 _KINDS = frozenset(
     {
         "training-job",
+        "hyper-parameter-tuning-job",
+        "automl-job",
+        "processing-job",
         "transform-job",
         "model",
         "endpoint-config",

@@ -16,7 +16,10 @@ from benchmarks.serving.answers import BadStatus, Checker, WrongAnswer, numbers
 from benchmarks.serving.bodies import request
 from benchmarks.serving.load import Generator
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the generator needs epoll")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="the generator needs epoll"),
+]
 
 DUE = [np.array([index / 10]) for index in range(8)]
 REQUESTS = [request("/invocations", ("text/csv", str(index).encode())) for index in range(8)]
@@ -68,7 +71,7 @@ def generator(address: tuple[str, int], connections: int) -> Iterator[Generator]
 @pytest.mark.parametrize("connections", [1, 4])
 def test_right_answers_are_counted(connections):
     with server(right) as address, generator(address, connections) as load:
-        result = load.closed_loop(0.1)
+        result = load.closed_loop(0.5)
         assert len(result.latencies) > 4
         assert 0 < result.quantile(0.5) <= result.quantile(0.99) <= result.seconds
         assert result.rate == pytest.approx(len(result.latencies) / result.seconds)
@@ -125,7 +128,7 @@ def test_responses_in_pieces_chunks_and_on_closing_connections():
         return [part for part in (reply(body)[:10], reply(body)[10:50], reply(body)[50:]) if part]
 
     with server(varied) as address, generator(address, 3) as load:
-        assert len(load.closed_loop(0.2).latencies) > 8
+        assert len(load.closed_loop(0.5).latencies) > 8
 
 
 def test_open_loop_counts_waiting_from_when_a_request_was_due():

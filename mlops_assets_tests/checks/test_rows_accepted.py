@@ -48,6 +48,7 @@ def test_every_row_is_either_accepted_or_in_quarantine_with_a_reason(frame):
     assert len(accepted_rows(frame, report, Trips)) == report.accepted.sum()
 
 
+@pytest.mark.integration
 @given(trips(), st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_accepted_does_not_depend_on_the_order_of_the_rows(frame, random):

@@ -70,7 +70,7 @@ recorded = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=5), recorded, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_record_survives_the_way_through_json(record):
     text = rows_record.encode({name: rows_record.jsonable(v) for name, v in record.items()})
     text.encode("utf-8")

@@ -48,22 +48,22 @@ def test_the_life_of_a_model(server: Server, tmp_path: Path) -> None:
             f"{server.url}/models/{name}/invoke", data=rows(2), headers=headers, timeout=30
         )
 
-    assert requests.get(f"{server.url}/ping", timeout=5).status_code == 200
+    assert requests.get(f"{server.url}/ping", timeout=30).status_code == 200
     assert server.post(rows(1), "application/json").status_code == 404
     assert invoke("good").status_code == 404
     assert load("corrupt", url.replace("good", "corrupt")).status_code == 400
     assert load("outside", "/etc").status_code == 400
-    assert requests.post(f"{server.url}/models", data="[]", timeout=5).status_code == 400
+    assert requests.post(f"{server.url}/models", data="[]", timeout=30).status_code == 400
     assert load("good", url).json() == described
     assert load("good", url).status_code == 409
     assert load("other", url).status_code == 507
-    assert requests.get(f"{server.url}/models", timeout=5).json() == {"models": [described]}
-    assert requests.get(f"{server.url}/models/good", timeout=5).json() == described
+    assert requests.get(f"{server.url}/models", timeout=30).json() == {"models": [described]}
+    assert requests.get(f"{server.url}/models/good", timeout=30).json() == described
     assert len(invoke("good").json()["predictions"]) == 2
-    assert requests.delete(f"{server.url}/models/good", timeout=5).status_code == 200
+    assert requests.delete(f"{server.url}/models/good", timeout=30).status_code == 200
     for missing in (requests.get, requests.delete):
-        assert missing(f"{server.url}/models/good", timeout=5).status_code == 404
-    assert requests.put(f"{server.url}/models", timeout=5).headers["allow"] == "GET, POST"
+        assert missing(f"{server.url}/models/good", timeout=30).status_code == 404
+    assert requests.put(f"{server.url}/models", timeout=30).headers["allow"] == "GET, POST"
     assert "SHA-256 differs" in server.output()
     assert all(json.loads(line) for line in server.output().splitlines() if line.startswith("{"))
 
@@ -73,5 +73,5 @@ def test_several_processes_are_refused(tmp_path: Path, servers: Servers) -> None
     server = servers.start(
         tmp_path / "model", SAGEMAKER_MULTI_MODEL="true", SAGEMAKER_MODEL_SERVER_WORKERS="2"
     )
-    assert server.process.wait(timeout=30) == 1
+    assert server.process.wait(timeout=90) == 1
     assert "SAGEMAKER_MODEL_SERVER_WORKERS is 2" in server.output()

@@ -151,7 +151,7 @@ def test_sigterm_finishes_what_the_pool_computes(
             server.process.wait(timeout=0.3)
         gate.open()
         assert [wire.answer().body for wire in wires] == [b"in flight"] * 5
-        assert server.process.wait(timeout=20) == 0
+        assert server.process.wait(timeout=90) == 0
 
 
 def _pings(server: Server, until: subprocess.Popen[str]) -> list[float]:
@@ -226,6 +226,6 @@ def test_sigterm_under_load_cuts_nobody_off(model: Path, servers: Servers) -> No
         time.sleep(0.5)
         server.process.send_signal(signal.SIGTERM)
         ended = [call.result(timeout=30) for call in calls]
-    assert server.process.wait(timeout=20) == 0
+    assert server.process.wait(timeout=90) == 0
     assert {last for _, last in ended} == {"close"}
     assert sum(count for count, _ in ended) > 16

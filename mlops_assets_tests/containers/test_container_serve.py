@@ -33,7 +33,7 @@ def test_the_server_answers_as_the_artifact(
 ) -> None:
     """Ping, then 1 and 2,000 rows (the event loop and the pool) by every type and back."""
     server = servers.start(model)
-    ping = requests.get(f"{server.url}/ping", timeout=5)
+    ping = requests.get(f"{server.url}/ping", timeout=30)
     assert (ping.status_code, ping.headers.get("server")) == (200, None)
     for count in (1, 2_000):
         sent = rows(count)
@@ -73,7 +73,7 @@ def test_what_the_serving_process_imports(model: Path, servers: Servers) -> None
     ):
         server.post(body, kind)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=30) == 0
+    assert server.process.wait(timeout=90) == 0
     assert not _imported(server) & NEVER
 
 
@@ -127,8 +127,8 @@ def test_wrong_requests_get_a_readable_refusal(model: Path, servers: Servers) ->
     get = requests.get
     replies = {
         400: server.post("1,2", "text/csv"),
-        404: get(f"{server.url}/metrics-please", timeout=5),
-        405: get(f"{server.url}/invocations", timeout=5),
+        404: get(f"{server.url}/metrics-please", timeout=30),
+        405: get(f"{server.url}/invocations", timeout=30),
         406: server.post("[]", "application/json", accept="image/png"),
         415: server.post("x", "image/png"),
     }
@@ -137,7 +137,7 @@ def test_wrong_requests_get_a_readable_refusal(model: Path, servers: Servers) ->
         assert list(reply.json()) == ["error"]
         assert str(model.parent) not in reply.text
         assert "Traceback" not in reply.text
-    assert get(f"{server.url}/ping", timeout=5).status_code == 200
+    assert get(f"{server.url}/ping", timeout=30).status_code == 200
 
 
 def _large(server: Server, chunked: bool) -> tuple[int, str]:
@@ -200,7 +200,7 @@ def test_sigterm_finishes_the_request_in_flight(model: Path, servers: Servers, f
     reply = connection.getresponse()
     assert reply.status == 200
     assert len(json.loads(reply.read())["predictions"]) == 1
-    assert server.process.wait(timeout=20) == 0
+    assert server.process.wait(timeout=90) == 0
 
 
 def _wait_refused(port: int) -> None:
@@ -222,7 +222,7 @@ def test_a_models_own_inference_code(tmp_path: Path, servers: Servers) -> None:
         "def model_fn(model_dir): return 2\ndef predict_fn(data, model): return data * model\n"
     )
     server = servers.start(code.parent)
-    assert requests.get(f"{server.url}/ping", timeout=5).status_code == 200
+    assert requests.get(f"{server.url}/ping", timeout=30).status_code == 200
     assert server.post("[1, 2]", "application/json").json() == [2, 4]
 
 

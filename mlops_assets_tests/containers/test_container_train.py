@@ -185,7 +185,7 @@ def test_logs_are_live_and_sigterm_is_forwarded(container: Container) -> None:
     assert process.stdout.readline() == "epoch 1\n"
     assert process.stderr.readline() == "warned\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=90) == 0
     assert (container.base / "model" / "checkpoint").read_text() == "saved"
 
 
@@ -196,7 +196,7 @@ def test_a_script_that_ignores_nothing_dies_of_sigterm(container: Container) -> 
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert process.wait(timeout=90) == 128 + signal.SIGTERM
     assert container.failure == "train.py was killed by SIGTERM"
 
 
@@ -252,4 +252,4 @@ def test_a_stop_reaches_a_script_whose_starter_ignores_it(container: Container) 
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert process.wait(timeout=90) == 128 + signal.SIGTERM

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from mlops_assets_tests.deploy.policy import Statement, Template
+from mlops_assets_tests.deploy.policy import Statement
+from mlops_assets_tests.deploy.template import Template
 
 PSEUDO = {
     "AWS::Partition": "aws",

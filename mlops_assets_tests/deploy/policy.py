@@ -10,8 +10,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cfnlint.decode import cfn_yaml
-
 from mlops_assets_tests.deploy.policy_tables import (
     APPROVERS,
     BOUND_BY,
@@ -19,14 +17,9 @@ from mlops_assets_tests.deploy.policy_tables import (
     ON_ANY_RESOURCE,
     TRUE_IN_REQUESTS,
 )
+from mlops_assets_tests.deploy.template import Template
 
-Template = dict[str, Any]
 Statement = dict[str, Any]
-
-
-def parse(path: str) -> Template:
-    """The template as plain dicts and lists, intrinsics in their long form."""
-    return json.loads(json.dumps(cfn_yaml.load(path)))
 
 
 def _list(value: Any) -> list[Any]:

@@ -116,8 +116,9 @@ def test_pages_cover_everything_once():
     assert found == [f"n{n}" for n in reversed(range(7))]
 
 
-def test_metrics_are_the_last_finite_values():
+def test_metrics_are_the_finite_values():
     """A NaN in the last epoch must not become the metric, nor break the reply's JSON."""
     lines = [b"1000\tloss=0.5\n", b"2000\tloss=0.25 loss=nan\n", b"3000\tloss=oops\n"]
-    found = metrics.last_values([{"Name": "loss", "Regex": r"loss=(\S+)"}], lines)
-    assert found == [{"MetricName": "loss", "Value": 0.25, "Timestamp": 2.0}]
+    patterns = metrics.compiled([{"Name": "loss", "Regex": r"loss=(\S+)"}])
+    found = [(point["Value"], point["Timestamp"]) for point in metrics.values(patterns, lines)]
+    assert found == [(0.5, 1.0), (0.25, 2.0)]

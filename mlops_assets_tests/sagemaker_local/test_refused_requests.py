@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import http.client
-import json
 import os
 import subprocess
 import urllib.parse
@@ -12,100 +9,10 @@ import urllib.parse
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops_assets.sagemaker_local.store import read_ledger
 from mlops_assets_tests.sagemaker_local.api import LocalApi
+from mlops_assets_tests.sagemaker_local.raw_requests import post
 
 pytestmark = pytest.mark.integration
-
-REMOVED = object()
-
-
-def post(api: LocalApi, target: str, body: bytes, **headers: str) -> tuple[int, dict]:
-    """A request that boto3 would not send."""
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(api.url).netloc, timeout=30)
-    try:
-        connection.request("POST", "/", body, {"X-Amz-Target": target} | headers)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
-
-
-def changed(request: dict, path: str, value: object) -> dict:
-    """The request with one member, given by its dotted path, replaced or removed."""
-    result = copy.deepcopy(request)
-    *way, last = (int(part) if part.isdigit() else part for part in path.split("."))
-    place = result
-    for part in way:
-        place = place[part]
-    if value is REMOVED:
-        del place[last]
-    else:
-        place[last] = value
-    return result
-
-
-S3_SOURCE = "InputDataConfig.0.DataSource.S3DataSource"
-REFUSED = [
-    ("TrainingJobName", REMOVED, "trainingJobName"),
-    ("TrainingJobName", "a" * 64, "length less than or equal to 63"),
-    ("TrainingJobName", "under_score", "regular expression"),
-    ("TrainingJobName", "-dash-first", "regular expression"),
-    ("TrainingJobName", "../../etc", "regular expression"),
-    ("TrainingJobName", "new\nline", "regular expression"),
-    ("TrainingJobName", 7, "must be a string"),
-    ("RoleArn", "not-an-arn", "roleArn"),
-    ("Unknown", 1, "no member of CreateTrainingJobRequest"),
-    ("Environment", {"A": "x" * 513}, "512"),
-    ("HyperParameters", {"a": "x" * 2501}, "2500"),
-    ("HyperParameters", {"a": 1}, "must be a string"),
-    ("HyperParameters", {str(n): "" for n in range(101)}, "100"),
-    ("OutputDataConfig.S3OutputPath", "file:///tmp", "s3OutputPath"),
-    ("OutputDataConfig.S3OutputPath", "s3://out/../../etc", "segment"),
-    ("OutputDataConfig.S3OutputPath", "https://host/out", "S3OutputPath"),
-    (f"{S3_SOURCE}.S3Uri", "s3://data/../secret", "segment"),
-    (f"{S3_SOURCE}.S3Uri", "/etc/passwd", "s3Uri|S3"),
-    (f"{S3_SOURCE}.S3DataType", "Nonsense", "enum value set"),
-    (f"{S3_SOURCE}.S3DataType", "ManifestFile", "does not support S3DataType ManifestFile"),
-    ("InputDataConfig.0.InputMode", "Pipe", "does not support Pipe mode"),
-    ("InputDataConfig.0.CompressionType", "Gzip", "does not support CompressionType"),
-    ("InputDataConfig.0.ChannelName", "../../x", "regular expression"),
-    ("ResourceConfig.InstanceType", "ml.enormous", "enum value set"),
-    ("ResourceConfig.InstanceCount", 0, "InstanceCount 0"),
-    ("ResourceConfig.InstanceCount", 2, "limit"),
-    ("ResourceConfig", REMOVED, "ResourceConfig is required"),
-    ("StoppingCondition.MaxRuntimeInSeconds", 0, "greater than or equal to 1"),
-    ("StoppingCondition.MaxRuntimeInSeconds", 28 * 86400 + 1, "28 days"),
-    ("StoppingCondition.MaxWaitTimeInSeconds", 7200, "EnableManagedSpotTraining"),
-    ("EnableManagedSpotTraining", True, "MaxWaitTimeInSeconds"),
-    ("AlgorithmSpecification.TrainingInputMode", "Pipe", "does not support Pipe mode"),
-    ("AlgorithmSpecification.ContainerEntrypoint", REMOVED, "images.json"),
-    ("AlgorithmSpecification.TrainingImage", REMOVED, "TrainingImage"),
-    ("CheckpointConfig", {"S3Uri": "s3://c/../x"}, "CheckpointConfig"),
-    ("Tags", [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}], "more than once"),
-    ("Tags", [{"Key": "aws:own", "Value": "1"}], "reserved"),
-]
-
-
-@pytest.mark.parametrize(("path", "value", "words"), REFUSED)
-def test_a_wrong_training_job_is_refused(api: LocalApi, path, value, words):
-    """What works here but is refused by AWS is found in production, on the bill."""
-    request = changed(api.request("right"), path, value)
-    status, body = post(api, "SageMaker.CreateTrainingJob", json.dumps(request).encode())
-    assert status == 400
-    error = next((word for word in words.split("|") if word in body["message"]), None)
-    assert error is not None, body
-    codes = ("ValidationException", "SerializationException", "ResourceLimitExceeded")
-    assert body["__type"] in codes
-    assert read_ledger(api.home) == []
-
-
-def test_two_channels_of_one_name_are_refused(api: LocalApi):
-    """One would silently replace the other's files."""
-    request = api.request("right")
-    request["InputDataConfig"] *= 2
-    with pytest.raises(ClientError, match="more than once"):
-        api.sm.create_training_job(**request)
 
 
 def test_all_problems_are_named_at_once(api: LocalApi):
@@ -118,16 +25,16 @@ def test_all_problems_are_named_at_once(api: LocalApi):
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [
-        ("create_hyper_parameter_tuning_job", None),
-        ("list_processing_jobs", {}),
+        ("create_compilation_job", None),
+        ("list_labeling_jobs", {}),
         ("list_pipelines", {}),
-        ("describe_auto_ml_job_v2", {"AutoMLJobName": "a"}),
+        ("describe_monitoring_schedule", {"MonitoringScheduleName": "a"}),
     ],
 )
 def test_what_is_not_implemented_says_so(api: LocalApi, operation, arguments):
-    """A tuning job that is accepted and never runs costs a user more than an error."""
+    """A job that is accepted and never runs costs a user more than an error."""
     if arguments is None:
-        status, body = post(api, "SageMaker.CreateHyperParameterTuningJob", b"{}")
+        status, body = post(api, "SageMaker.CreateCompilationJob", b"{}")
         assert (status, body["__type"]) == (400, "NotImplemented")
         assert "CreateTrainingJob" in body["message"]
         return

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import urllib.parse
-from typing import Any
-
 import pytest
 
-from mlops_assets.sagemaker_local import shapes
 from mlops_assets.sagemaker_local.protocol import service_model
 from mlops_assets_tests.sagemaker_local.api import LocalApi
 from mlops_assets_tests.sagemaker_local.canary import baking, canary
+from mlops_assets_tests.sagemaker_local.raw_requests import raw
 
 pytestmark = pytest.mark.integration
-
-
-def raw(api: LocalApi, service: str, operation: str, **request: Any) -> dict[str, Any]:
-    """The reply before boto3 forgives anything, checked against the output shape."""
-    model = service_model(service)
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(api.url).netloc, timeout=30)
-    prefix = model.metadata["targetPrefix"]
-    connection.request("POST", "/", json.dumps(request), {"X-Amz-Target": f"{prefix}.{operation}"})
-    response = connection.getresponse()
-    body = json.loads(response.read())
-    connection.close()
-    assert response.status == 200, body
-    if (shape := model.operation_model(operation).output_shape) is not None:
-        shapes.check(shape, body)
-    return body
 
 
 def test_endpoints_in_every_stage(api: LocalApi):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 import uuid
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlops_assets.objects import ObjectNotFound, Objects
 from mlops_assets.sagemaker_local import archives
 from mlops_assets.sagemaker_local.config import Config
+from mlops_assets.sagemaker_local.faults.job_faults import NO_ENDPOINT_FAULTS, EndpointFaults
 from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec, VariantSpec
 from mlops_assets.sagemaker_local.fleet.replica import HOST, Replica, Unhealthy
 from mlops_assets.sagemaker_local.fleet.serverless import Sleeper
@@ -70,8 +72,10 @@ class Fleet:
         mounts: bool,
         group: str | None = None,
         directory: Path | None = None,
+        faults: Callable[[], EndpointFaults] = lambda: NO_ENDPOINT_FAULTS,
     ) -> None:
         self.spec = spec
+        self._faults = faults
         self._config = config
         self._objects = objects
         self._images = images
@@ -105,6 +109,7 @@ class Fleet:
         """
         wanted = self.spec.counts() | dict(counts or {})
         try:
+            await self._get_capacity()
             await _together(
                 *(self._start(variant, wanted[variant.spec.name]) for variant in self.variants),
                 *(self._start(variant, variant.spec.instances) for variant in self.shadows),
@@ -115,6 +120,18 @@ class Fleet:
         for variant in self.variants:
             if variant.sleeper is not None:
                 variant.sleeper.rest()
+
+    async def _get_capacity(self) -> None:
+        """Nothing, unless a fault is asked for."""
+        faults = self._faults()
+        await asyncio.sleep(faults.slow_start)
+        if faults.capacity_error is not None:
+            await asyncio.sleep(faults.capacity_error)
+            raise FleetError(
+                "Unable to provision requested ML compute capacity due to "
+                "InsufficientInstanceCapacity error. Please retry using a different ML instance "
+                "type or after some time."
+            )
 
     async def resize(self, counts: Mapping[str, int]) -> None:
         """Start what is missing of the production variants, then drain and stop what is too many.
@@ -237,7 +254,13 @@ class Fleet:
                 mount=folder / "ml" if self._mounts else None,
             )
 
-        return Replica(command, folder / "supervisor", spec.start_limit)
+        made = time.monotonic()
+
+        def sick() -> bool:
+            after = self._faults().unhealthy_after
+            return after is not None and time.monotonic() - made >= after
+
+        return Replica(command, folder / "supervisor", spec.start_limit, sick)
 
     def _stream(self, spec: VariantSpec, number: int) -> str:
         return f"{spec.name}/i-{self._generation}{number:02}"

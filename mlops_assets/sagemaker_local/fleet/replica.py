@@ -42,8 +42,16 @@ def free_port() -> int:
 class Replica:
     """``in_flight`` counts the requests that are being answered; ``ready`` says it may get more."""
 
-    def __init__(self, command: Callable[[int], Command], directory: Path, limit: float) -> None:
+    def __init__(
+        self,
+        command: Callable[[int], Command],
+        directory: Path,
+        limit: float,
+        sick: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``sick``: whether /ping is to count as not answered, whatever it answers."""
         self._command = command
+        self._sick = sick
         self._directory = directory
         self._limit = limit
         self._process: Process | None = None
@@ -92,8 +100,9 @@ class Replica:
             raise
         self.client = client
 
-    @staticmethod
-    async def _healthy(client: Client) -> bool:
+    async def _healthy(self, client: Client) -> bool:
+        if self._sick():
+            return False
         with contextlib.suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(_PING_SECONDS):
                 return (await client.request("GET", "/ping", {}, b"", 65536)).status == 200

@@ -11,7 +11,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlops_assets.sagemaker_local.config import ACCOUNT, Config
 from mlops_assets.sagemaker_local.deployment.endpoint_runs import EndpointRuns
@@ -42,8 +42,15 @@ _PAUSE = 0.05
 class Runtime:
     """Invocations of all endpoints."""
 
-    def __init__(self, config: Config, endpoints: EndpointRuns) -> None:
+    def __init__(
+        self,
+        config: Config,
+        endpoints: EndpointRuns,
+        fails: Callable[[str], bool] = lambda endpoint: False,
+    ) -> None:
+        """``fails``: whether an invocation of an endpoint is to end in a 500, by a fault rule."""
         self._config = config
+        self._fails = fails
         self._endpoints = endpoints
         self._shadows = Shadows(config.invoke_limit)
         self._in_flight = 0
@@ -103,7 +110,9 @@ class Runtime:
             _check_kind(route, asynchronous)
             variant, begun, status = route.variant, time.perf_counter(), 0
             try:
-                if variant.sleeper is None:
+                if self._fails(name):
+                    response = Response(500, {}, b"injected by a fault rule")
+                elif variant.sleeper is None:
                     response = await self._send(variant, sent, body)
                 else:
                     response = await self._send_awake(variant.sleeper, variant, sent, body)

@@ -19,6 +19,19 @@ _BATCH = 1000
 log = logging.getLogger(__name__)
 
 
+def group_and_stream(file: Path) -> tuple[str, str]:
+    """Of a log file's path below the logs' folder: jobs share a group, an endpoint has its own.
+
+    >>> group_and_stream(Path("aws/sagemaker/ProcessingJobs/job/algo-1-170.log"))
+    ('/aws/sagemaker/ProcessingJobs', 'job/algo-1-170')
+    >>> group_and_stream(Path("aws/sagemaker/Endpoints/delays/AllTraffic/i-1.log"))
+    ('/aws/sagemaker/Endpoints/delays', 'AllTraffic/i-1')
+    """
+    parts = file.with_suffix("").parts
+    depth = 4 if parts[2] == "Endpoints" else 3
+    return "/" + "/".join(parts[:depth]), "/".join(parts[depth:])
+
+
 class LogPush:
     """Follows every log file below the home; one thread, one client."""
 
@@ -66,9 +79,7 @@ class LogPush:
                 self._put(path, batch)
 
     def _put(self, path: Path, events: list[Event]) -> None:
-        parts = path.relative_to(self._root).with_suffix("").parts
-        depth = 3 if parts[2] == "TrainingJobs" else 4  # /aws/sagemaker/Endpoints/<endpoint>
-        group, stream = "/" + "/".join(parts[:depth]), "/".join(parts[depth:])
+        group, stream = group_and_stream(path.relative_to(self._root))
         if self._client is None:
             import boto3
 

@@ -22,6 +22,7 @@ from mlops_assets.sagemaker_local.store import Document
 TRAINING = "/aws/sagemaker/TrainingJobs"
 ENDPOINTS = "/aws/sagemaker/Endpoints"
 TRANSFORM = "/aws/sagemaker/TransformJobs"
+PROCESSING = "/aws/sagemaker/ProcessingJobs"
 _MAX_EVENTS, _MAX_BYTES = 10_000, 2**20
 
 
@@ -55,8 +56,9 @@ class Logs:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._root = config.home / "logs"
-        # In an account it exists since the first job ever; clients fail on one that does not.
-        (self._root / TRAINING[1:]).mkdir(parents=True, exist_ok=True)
+        # In an account they exist since the first job ever; clients fail on one that does not.
+        for group in (TRAINING, PROCESSING):
+            (self._root / group[1:]).mkdir(parents=True, exist_ok=True)
 
     def operations(self) -> dict[str, Handler]:
         return {
@@ -80,7 +82,7 @@ class Logs:
 
     def describe_groups(self, request: Document) -> Document:
         prefix = request.get("logGroupNamePrefix", "")
-        jobs = (self._root / group[1:] for group in (TRAINING, TRANSFORM))
+        jobs = (self._root / group[1:] for group in (TRAINING, TRANSFORM, PROCESSING))
         folders = [*jobs, *(self._root / ENDPOINTS[1:]).glob("*")]
         names = sorted(f"/{f.relative_to(self._root).as_posix()}" for f in folders if f.is_dir())
         return {

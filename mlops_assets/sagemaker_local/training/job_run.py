@@ -1,95 +1,76 @@
-"""One training job from Starting to its end.
+"""One training job from Starting to its end, over as many attempts as it takes.
 
-Belongs here: the container contract in time: download, run, stop, upload, and what each end is
-called. Does not belong here: the operations and the queue (jobs.py), the folders (layout.py).
+Belongs here: what follows on an attempt: another one after an interruption or an internal error, or
+the job's end and its name. Does not belong here: the operations (jobs.py), the hosts of an attempt
+(attempt.py), statuses and seconds (progress.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
-import math
-import shutil
-import sys
 import time
-from pathlib import Path
 
-from mlops_assets.objects import Objects
 from mlops_assets.sagemaker_local import archives
-from mlops_assets.sagemaker_local.config import Config
-from mlops_assets.sagemaker_local.images import Images, relocated
-from mlops_assets.sagemaker_local.layout import HOST, InputMissing, Layout
-from mlops_assets.sagemaker_local.monitoring import metrics
-from mlops_assets.sagemaker_local.monitoring.logs import TRAINING, Logs
-from mlops_assets.sagemaker_local.processes import Command, Exit, Process
+from mlops_assets.sagemaker_local.faults.job_faults import NO_CAPACITY, JobFaults
+from mlops_assets.sagemaker_local.inputs import InputMissing
+from mlops_assets.sagemaker_local.setting import Setting
 from mlops_assets.sagemaker_local.store import Document, Store
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
+from mlops_assets.sagemaker_local.training.attempt import Attempt, Ended, Limit
+from mlops_assets.sagemaker_local.training.job_metrics import JobMetrics, MetricPoints
+from mlops_assets.sagemaker_local.training.progress import (
+    KIND,
+    advance,
+    count,
+    times,
+    training_seconds,
+)
 
-KIND = "training-job"
-_CHECKPOINT_SECONDS = 10.0
-_MESSAGES = {
-    "Starting": "Starting the training job",
-    "Downloading": "Downloading input data",
-    "Training": "Training image is running. Training in progress.",
-    "Stopping": "Stopping the training job",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-}
+_DEFAULT_RUNTIME = 86_400
+_TURN_PAUSE = 0.1
 log = logging.getLogger(__name__)
 
 
-def advance(store: Store, name: str, secondary: str, **members: object) -> None:
-    """Move a job to its next secondary status, closing the transition before."""
-    now = time.time()
-    document = store.get(KIND, name)
-    if document is None:
-        raise KeyError(name)
-    transitions = document["SecondaryStatusTransitions"]
-    if transitions:
-        transitions[-1].setdefault("EndTime", now)
-    transitions.append(
-        {"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]}
-    )
-    if members.get("TrainingJobStatus") in ("Completed", "Failed", "Stopped"):
-        transitions[-1]["EndTime"] = now
-    store.update(
-        KIND,
-        name,
-        SecondaryStatus=secondary,
-        SecondaryStatusTransitions=transitions,
-        **members,
-    )
+class _InternalError(Exception):
+    """Not the job's own fault: what RetryStrategy is for."""
+
+
+class _Over(Exception):
+    """The job's end has come while nothing of it ran."""
+
+    def __init__(self, final: str, reason: str = "") -> None:
+        super().__init__(final)
+        self.final = final
+        self.reason = reason
 
 
 class JobRun:
-    """One job's execution; run() is called once, stop() any number of times."""
+    """One job's execution; run() is called once, stop() any number of times.
+
+    ``alone`` is held by jobs of several hosts: two such would listen on the same ports.
+    """
 
     def __init__(
         self,
         document: Document,
         *,
-        config: Config,
         store: Store,
-        objects: Objects,
-        images: Images,
-        logs: Logs,
-        mounts: bool,
+        setting: Setting,
+        points: MetricPoints,
+        faults: JobFaults,
+        alone: asyncio.Lock,
     ) -> None:
         self.name: str = document["TrainingJobName"]
-        self._request: Document = document
-        self._config = config
+        self._request = document
         self._store = store
-        self._objects = objects
-        self._images = images
-        self._mounts = mounts
-        self._directory = config.home / "jobs" / self.name
-        self._layout = Layout(self._directory / "ml")
-        self._log = logs.path(TRAINING, f"{self.name}/{HOST}-{int(time.time())}")
+        self._setting = setting
+        self._faults = faults
         self._stopping = asyncio.Event()
+        definitions = document["AlgorithmSpecification"].get("MetricDefinitions", [])
+        self._metrics = JobMetrics(self.name, definitions, points)
+        self._attempt = Attempt(document, setting, self._metrics)
+        self._alone = alone
 
     def stop(self) -> None:
         """Ask for the end: SIGTERM, and after the grace SIGKILL."""
@@ -97,155 +78,145 @@ class JobRun:
 
     async def run(self) -> None:
         """Execute the job; every end, also an unexpected one, is recorded in the store."""
-        started = time.time()
         try:
-            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
-            await self._execute(started)
+            if self._attempt.hosts == 1:
+                await self._until_the_end()
+            else:
+                while self._alone.locked():
+                    await self._pause(_TURN_PAUSE)
+                async with self._alone:
+                    await self._until_the_end()
+        except _Over as over:
+            self._end(over.final, reason=over.reason)
         except (InputMissing, archives.ArchiveError) as error:
-            self._end("Failed", started, reason=str(error))
+            self._end("Failed", reason=str(error))
+        except _InternalError as error:
+            self._end("Failed", reason=f"InternalServerError: {error}")
         except Exception as error:
             log.exception("training job %s failed", self.name)
-            self._end("Failed", started, reason=f"InternalServerError: {error!r}")
+            self._end("Failed", reason=f"InternalServerError: {error!r}")
         finally:
-            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+            await asyncio.to_thread(self._attempt.remove)
 
-    async def _execute(self, started: float) -> None:
-        advance(self._store, self.name, "Downloading", TrainingStartTime=started)
-        await asyncio.to_thread(self._prepare)
+    async def _until_the_end(self) -> None:
+        await self._pause(self._faults.slow_start)
+        if self._faults.capacity_error is not None:
+            await self._pause(self._faults.capacity_error)
+            raise _Over("Failed", NO_CAPACITY)
+        self._check_waiting()
+        while True:
+            try:
+                ended = await self._one_attempt()
+            except (InputMissing, archives.ArchiveError, _Over):
+                raise
+            except Exception as error:
+                if not self._may_retry():
+                    raise
+                log.warning("training job %s is tried again: %r", self.name, error)
+                advance(self._store, self.name, "Restarting")
+                continue
+            if ended.cause != "Interrupted":
+                return self._end(ended.cause, reason=self._reason(ended))
+            advance(self._store, self.name, "Starting")
+            await self._pause(self._faults.capacity_wait)
+
+    async def _one_attempt(self) -> Ended:
+        """Raises _InternalError for what was not the script's fault."""
+        first = self._document().get("TrainingStartTime", time.time())
+        advance(self._store, self.name, "Downloading", TrainingStartTime=first)
+        await asyncio.to_thread(self._attempt.prepare)
         if self._stopping.is_set():
-            return self._end("Stopped", started)
+            return Ended("Stopped")
+        if self._faults.internal_errors > self._count("Restarting"):
+            raise _InternalError("injected by a fault rule")
         advance(self._store, self.name, "Training")
-        process = await Process.start(self._command(), self._directory / "supervisor")
-        exit_, timed_out = await self._shepherd(process)
-        secondary = "Stopping" if self._stopping.is_set() else "Uploading"
-        if secondary == "Uploading":
+        ended = await self._attempt.run(self._stopping, self._limits(), self._on_limit)
+        if ended.infrastructure:
+            self._metrics.abandon()
+            raise _InternalError("its supervisor was killed")
+        if ended.cause not in ("Stopped", "Interrupted"):
             advance(self._store, self.name, "Uploading")
-        stopped = timed_out or self._stopping.is_set()
-        found = await self._metrics()
-        if exit_.code == 0 or stopped:
-            await asyncio.to_thread(self._upload, True)
-            final = "MaxRuntimeExceeded" if timed_out else "Stopped" if stopped else "Completed"
-            return self._end(final, started, found=found)
-        await asyncio.to_thread(self._upload, False)
-        return self._end("Failed", started, found=found, reason=self._reason(exit_))
+        await self._metrics.finish()
+        if ended.cause == "Interrupted":
+            await asyncio.to_thread(self._attempt.mirror)
+        else:
+            await asyncio.to_thread(self._attempt.upload, with_model=ended.cause != "Failed")
+        return ended
 
-    def _prepare(self) -> None:
-        self._layout.create(self._request)
-        self._layout.download(self._request, self._objects)
-        if uri := self._checkpoints_uri():
-            self._objects.download_tree(uri, self._layout.checkpoints)
+    def _limits(self) -> dict[Limit, float]:
+        """Seconds from now until what ends an attempt from outside."""
+        now, document = time.time(), self._document()
+        runtime = document["StoppingCondition"].get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
+        # The time limit is one for all attempts together.
+        left = runtime - training_seconds(document, now)
+        limits: dict[Limit, float] = {"MaxRuntimeExceeded": left}
+        if (wait := self._wait_left()) is not None:
+            limits["MaxWaitTimeExceeded"] = wait
+        spot = document["EnableManagedSpotTraining"]
+        if spot and self._faults.interruptions > self._count("Interrupted"):
+            limits["Interrupted"] = self._faults.interrupted_after
+        return limits
 
-    def _command(self) -> Command:
-        algorithm = self._request["AlgorithmSpecification"]
-        image = algorithm["TrainingImage"]
-        argv = algorithm.get("ContainerEntrypoint") or self._images.command(image, "train")
-        argv = [*argv, *algorithm.get("ContainerArguments", [])]
-        home = self._directory / "home"
-        work = self._directory / "work"
-        base = Path(MOUNT_POINT) if self._mounts else self._layout.base
-        own = {
-            "TRAINING_JOB_NAME": self.name,
-            "TRAINING_JOB_ARN": self._request["TrainingJobArn"],
-        }
-        home.mkdir()
-        given = self._request.get("Environment", {})
-        return Command(
-            argv=argv if self._mounts else relocated(argv, base),
-            env=self._images.environment(image, home, base, own, given),
-            cwd=work,
-            log=self._log,
-            log_limit=self._config.log_limit_bytes,
-            mount=self._layout.base if self._mounts else None,
-        )
+    def _on_limit(self, limit: Limit) -> None:
+        if limit == "Interrupted":
+            advance(self._store, self.name, "Interrupted")
+        else:
+            advance(self._store, self.name, "Stopping", TrainingJobStatus="Stopping")
 
-    async def _shepherd(self, process: Process) -> tuple[Exit, bool]:
-        """Wait for the end, stopping the job when asked or out of time; True if out of time."""
-        limit = self._request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
-        ended = asyncio.create_task(process.wait())
-        stopping = asyncio.create_task(self._stopping.wait())
-        mirror = asyncio.create_task(self._mirror_checkpoints())
-        try:
-            await asyncio.wait(
-                {ended, stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED
-            )
-            timed_out = not ended.done() and not stopping.done()
-            if timed_out:
-                advance(self._store, self.name, "Stopping", TrainingJobStatus="Stopping")
-            process.stop(self._config.job_stop_grace)
-            return await ended, timed_out
-        finally:
-            stopping.cancel()
-            mirror.cancel()
-            process.stop(0)  # if this task is cancelled; no effect on an ended process
+    def _wait_left(self) -> float | None:
+        """Seconds until MaxWaitTimeInSeconds is over, None where none was given."""
+        wait = self._request["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        return None if wait is None else self._request["CreationTime"] + wait - time.time()
 
-    async def _mirror_checkpoints(self) -> None:
-        while self._checkpoints_uri():
-            await asyncio.sleep(_CHECKPOINT_SECONDS)
-            await asyncio.to_thread(self._mirror)
+    def _check_waiting(self) -> None:
+        if self._stopping.is_set():
+            raise _Over("Stopped")
+        left = self._wait_left()
+        if left is not None and left <= 0:
+            raise _Over("MaxWaitTimeExceeded")
 
-    def _mirror(self) -> None:
-        """The checkpoints' folder to the store, deletions included."""
-        uri = self._checkpoints_uri()
-        if uri is None:
-            return
-        kept = {path for path in self._layout.checkpoints.rglob("*") if path.is_file()}
-        prefix = uri.rstrip("/")
-        self._objects.upload_tree(self._layout.checkpoints, prefix)
-        for info in list(self._objects.list(prefix)):
-            if self._layout.checkpoints / info.uri.removeprefix(prefix).lstrip("/") not in kept:
-                self._objects.delete(info.uri)
+    async def _pause(self, seconds: float) -> None:
+        """Wait for capacity. Raises _Over if the job is to end meanwhile."""
+        left = self._wait_left()
+        within = seconds if left is None else min(seconds, max(0.0, left))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), within)
+        self._check_waiting()
 
-    def _checkpoints_uri(self) -> str | None:
-        uri = self._request.get("CheckpointConfig", {}).get("S3Uri")
-        return None if uri is None else str(uri)
+    def _may_retry(self) -> bool:
+        allowed = self._request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
+        return not self._stopping.is_set() and self._count("Restarting") < allowed
 
-    async def _metrics(self) -> list[Document]:
-        definitions = self._request["AlgorithmSpecification"].get("MetricDefinitions", [])
-        if not definitions:
-            return []
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-I", "-S", str(Path(metrics.__file__)), str(self._log)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await process.communicate(json.dumps(definitions).encode())
-        if process.returncode != 0:
-            log.warning("%s: its MetricDefinitions failed or took too long", self.name)
-            return []
-        found: list[Document] = json.loads(output)
-        return found
+    def _count(self, status: str) -> int:
+        return count(self._document(), status)
 
-    def _upload(self, with_model: bool) -> None:
-        """model.tar.gz and output.tar.gz, each if its folder holds files; last checkpoints."""
-        self._mirror()
-        root = self._request["ModelArtifacts"]["S3ModelArtifacts"].rpartition("/")[0]
-        folders = {"output.tar.gz": self._layout.output}
-        if with_model:
-            folders["model.tar.gz"] = self._layout.model
-        for name, folder in folders.items():
-            if archives.pack(folder, self._directory / name):
-                self._objects.upload(self._directory / name, f"{root}/{name}")
+    def _document(self) -> Document:
+        document = self._store.get(KIND, self.name)
+        if document is None:
+            raise KeyError(self.name)
+        return document
 
-    def _reason(self, exit_: Exit) -> str:
-        """AlgorithmError, with the container's own words if it left any."""
-        text, end = self._layout.failure_text(), exit_.describe()
+    def _reason(self, ended: Ended) -> str:
+        """AlgorithmError, with the container's own words if it left any; "" for another end."""
+        if ended.exit is None:
+            return ""
+        text, end = self._attempt.failure_text(ended.host), ended.exit.describe()
+        if self._attempt.hosts > 1:
+            end = f"{end} on {ended.host}"
         return f"AlgorithmError: {text[: 1000 - len(end)]}, {end}"
 
-    def _end(
-        self, final: str, started: float, *, found: list[Document] | None = None, reason: str = ""
-    ) -> None:
+    def _end(self, final: str, *, reason: str = "") -> None:
         now = time.time()
-        billable = math.ceil(now - started)
+        status = final if final in ("Completed", "Failed") else "Stopped"
+        found = times(self._document(), now)
         members: dict[str, object] = {
-            "TrainingJobStatus": "Stopped" if final == "MaxRuntimeExceeded" else final,
+            "TrainingJobStatus": status,
             "TrainingEndTime": now,
-            "TrainingTimeInSeconds": billable,
-            "BillableTimeInSeconds": billable,
-            "FinalMetricDataList": found or [],
+            "FinalMetricDataList": self._metrics.final(),
+            **found,
         }
         if reason:
             members["FailureReason"] = reason[:1024]
         with self._store.transaction():
             advance(self._store, self.name, final, **members)
-            self._store.bill_seconds(self.name, billable)
+            self._store.bill_seconds(self.name, found["BillableTimeInSeconds"])

@@ -6,41 +6,58 @@ does (job_run.py), which requests are right (limits.py).
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import shutil
 import time
 from collections.abc import Callable
 
 from mlops_assets.sagemaker_local import listing, tags
+from mlops_assets.sagemaker_local.cluster import Cluster
 from mlops_assets.sagemaker_local.config import Config
-from mlops_assets.sagemaker_local.errors import in_use, invalid, over_limit
+from mlops_assets.sagemaker_local.errors import in_use, invalid
+from mlops_assets.sagemaker_local.faults.faults import Faults
 from mlops_assets.sagemaker_local.images import Images
-from mlops_assets.sagemaker_local.limits import check_training_job
+from mlops_assets.sagemaker_local.job_queue import JobQueue
+from mlops_assets.sagemaker_local.limits import check_host_names
 from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
-from mlops_assets.sagemaker_local.training.job_run import KIND, JobRun, advance
+from mlops_assets.sagemaker_local.training.job_run import JobRun
+from mlops_assets.sagemaker_local.training.progress import KIND, advance, count, times
+from mlops_assets.sagemaker_local.training.training_checks import check_training_job
+from mlops_assets.sagemaker_local.training.warm_pool import matching_pool, warm_pool_status
 
 _INTERRUPTED = (
     "InternalServerError: the local SageMaker API was stopped or killed while the job was running;"
     " its processes were ended with it and nothing was uploaded"
 )
-log = logging.getLogger(__name__)
+_SWITCHES = (
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+)
 
 
 class TrainingJobs:
     """All training jobs of one server; at most ``job_workers`` run at a time."""
 
     def __init__(
-        self, config: Config, store: Store, images: Images, new_run: Callable[[Document], JobRun]
+        self,
+        config: Config,
+        store: Store,
+        images: Images,
+        faults: Faults,
+        new_run: Callable[[Document], JobRun],
+        *,
+        mounts: bool,
     ) -> None:
         self._config = config
         self._store = store
         self._images = images
+        self._faults = faults
         self._new_run = new_run
-        self._workers = asyncio.Semaphore(config.job_workers)
-        self._runs: dict[str, JobRun] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._mounts = mounts
+        self._queue = JobQueue(
+            "training jobs", workers=config.job_workers, limit=config.queue_limit
+        )
 
     def operations(self) -> dict[str, Handler]:
         return {
@@ -51,27 +68,23 @@ class TrainingJobs:
         }
 
     def recover(self) -> None:
-        """After a restart: what ran has failed, what only waited waits again."""
+        """After a restart: what only waited waits again; what ran goes on where the request allows
+        for interruptions or retries, and has failed elsewhere."""
         shutil.rmtree(self._config.home / "jobs", ignore_errors=True)
         for document in sorted(self._store.all(KIND), key=lambda job: job["CreationTime"]):
-            name = document["TrainingJobName"]
-            if document["TrainingJobStatus"] not in ("InProgress", "Stopping"):
-                continue
-            if document["SecondaryStatus"] == "Starting":
-                self._submit(document)
-                continue
-            with self._store.transaction():
-                end = {"TrainingEndTime": time.time(), "FailureReason": _INTERRUPTED}
-                advance(self._store, name, "Failed", TrainingJobStatus="Failed", **end)
+            if document["TrainingJobStatus"] == "Stopping":
+                self._fail(document)
+            elif document["TrainingJobStatus"] == "InProgress":
+                self._continue(document)
 
     async def shutdown(self) -> None:
         """Kill what runs; recover() tells the truth about it at the next start."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._queue.shutdown()
 
     def create(self, request: Document) -> Document:
-        check_training_job(request)
+        check_training_job(request, self._config)
+        cluster = Cluster.from_request(request["ResourceConfig"])
+        check_host_names(cluster, mounts=self._mounts)
         name, algorithm = request["TrainingJobName"], request["AlgorithmSpecification"]
         if "ContainerEntrypoint" not in algorithm:
             self._images.command(algorithm["TrainingImage"], "train")  # refused now, not later
@@ -81,9 +94,10 @@ class TrainingJobs:
                 "Job name must be unique within an AWS account and region, and a job with this "
                 f"name already exists ({arn})"
             )
-        if len(self._tasks) >= self._config.queue_limit:
-            raise over_limit(f"{len(self._tasks)} training jobs run or wait already: try later")
+        self._queue.check_room()
         given_tags = tags.from_request(request)
+        spot = request.get("EnableManagedSpotTraining", False)
+        self._faults.check_job(given_tags, spot=spot)
         now = time.time()
         output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         document = {name: value for name, value in request.items() if name != "Tags"} | {
@@ -96,30 +110,33 @@ class TrainingJobs:
             "CreationTime": now,
             "LastModifiedTime": now,
         }
-        for switch in (
-            "EnableNetworkIsolation",
-            "EnableInterContainerTrafficEncryption",
-            "EnableManagedSpotTraining",
-        ):
+        for switch in _SWITCHES:
             document.setdefault(switch, False)
-        resources = request["ResourceConfig"]
+        types = "+".join(dict.fromkeys(group.instance_type for group in cluster.groups))
+        keeps = request["ResourceConfig"].get("KeepAlivePeriodInSeconds")
+        pool = matching_pool(document, self._store.all(KIND), now) if keeps else None
         with self._store.transaction():
             self._store.put(KIND, name, document)
             advance(self._store, name, "Starting")
             self._store.set_tags(arn, given_tags)
-            self._store.bill(
-                name, arn, resources["InstanceType"], resources.get("InstanceCount", 1)
-            )
+            self._store.bill(name, arn, types, len(cluster.hosts))
+            if pool is not None:
+                reuse = {"Job": name, "Time": now}
+                self._store.update(KIND, pool["TrainingJobName"], WarmPoolReuse=reuse)
         self._submit(document)
         return {"TrainingJobArn": arn}
 
     def describe(self, request: Document) -> Document:
-        return self._existing(request["TrainingJobName"])
+        return self._with_pool(self._existing(request["TrainingJobName"]))
 
     def list(self, request: Document) -> Document:
+        wanted = request.get("WarmPoolStatusEquals")
+        jobs = [self._with_pool(job) for job in self._store.all(KIND)]
+        if wanted is not None:
+            jobs = [job for job in jobs if (job["WarmPoolStatus"] or {}).get("Status") == wanted]
         found = listing.page(
             request,
-            self._store.all(KIND),
+            jobs,
             name="TrainingJobName",
             sorts={
                 "CreationTime": "CreationTime",
@@ -140,15 +157,15 @@ class TrainingJobs:
             raise invalid(
                 f"The request was rejected because the training job is in status {status}"
             )
-        if name in self._runs:
+        if self._queue.running(name):
             advance(self._store, name, "Stopping", TrainingJobStatus="Stopping")
-            self._runs[name].stop()
-        else:
-            self._tasks[name].cancel()  # it waits for a worker: nothing has been done yet
-            end = {"TrainingEndTime": time.time(), "BillableTimeInSeconds": 0}
+        if self._queue.stop(name):
+            now = time.time()
+            known = times(document, now)
+            end = {"TrainingJobStatus": "Stopped", "TrainingEndTime": now, **known}
             with self._store.transaction():
-                advance(self._store, name, "Stopped", TrainingJobStatus="Stopped", **end)
-                self._store.bill_seconds(name, 0)
+                advance(self._store, name, "Stopped", **end)
+                self._store.bill_seconds(name, known["BillableTimeInSeconds"])
         return {}
 
     def _existing(self, name: str) -> Document:
@@ -157,16 +174,35 @@ class TrainingJobs:
             raise invalid("Requested resource not found.")
         return document
 
-    def _submit(self, document: Document) -> None:
-        name = document["TrainingJobName"]
-        self._tasks[name] = task = asyncio.create_task(self._work(document))
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+    @staticmethod
+    def _with_pool(document: Document) -> Document:
+        return document | {"WarmPoolStatus": warm_pool_status(document, time.time())}
 
-    async def _work(self, document: Document) -> None:
+    def _submit(self, document: Document) -> None:
+        self._queue.submit(document["TrainingJobName"], lambda: self._new_run(document))
+
+    def _continue(self, document: Document) -> None:
+        """What the end of the server's process was to a job: nothing to one that waited, an
+        interruption of spot instances, an internal error to be retried, or the end."""
         name = document["TrainingJobName"]
-        async with self._workers:
-            self._runs[name] = run = self._new_run(document)
-            try:
-                await run.run()
-            finally:
-                del self._runs[name]
+        retries = document.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
+        if document["SecondaryStatus"] in ("Starting", "Restarting"):
+            pass
+        elif document["EnableManagedSpotTraining"]:
+            with self._store.transaction():
+                if document["SecondaryStatus"] != "Interrupted":
+                    advance(self._store, name, "Interrupted")
+                advance(self._store, name, "Starting")
+        elif count(document, "Restarting") < retries:
+            with self._store.transaction():
+                advance(self._store, name, "Restarting")
+        else:
+            return self._fail(document)
+        return self._submit(document)
+
+    def _fail(self, document: Document) -> None:
+        name, known = document["TrainingJobName"], times(document, document["LastModifiedTime"])
+        end = {"TrainingEndTime": time.time(), "FailureReason": _INTERRUPTED, **known}
+        with self._store.transaction():
+            advance(self._store, name, "Failed", TrainingJobStatus="Failed", **end)
+            self._store.bill_seconds(name, known["BillableTimeInSeconds"])

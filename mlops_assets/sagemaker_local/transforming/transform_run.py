@@ -77,15 +77,10 @@ class TransformRun:
 
     async def _work(self) -> None:
         try:
-            inputs = await self._inputs()
             try:
-                await self._transform(inputs)
-            except (TransformFailed, FleetError):
-                self._task = None  # what is whole is stored, as the service does; then it failed
-                await asyncio.to_thread(self._store_outputs, inputs)
-                raise
-            self._task = None
-            await asyncio.to_thread(self._store_outputs, inputs)
+                await self._predict()
+            finally:
+                await self._fleet.stop(0.0)  # first: of a job that has ended, the log is whole
             self._end("Completed")
         except FleetError as error:
             self._end("Failed", f"AlgorithmError: {error}")
@@ -95,8 +90,18 @@ class TransformRun:
             log.exception("transform job %s", self.name)
             self._end("Failed", f"InternalServerError: {error!r}")
         finally:
-            await self._fleet.stop(0.0)
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+
+    async def _predict(self) -> None:
+        inputs = await self._inputs()
+        try:
+            await self._transform(inputs)
+        except (TransformFailed, FleetError):
+            self._task = None  # what is whole is stored, as the service does; then it failed
+            await asyncio.to_thread(self._store_outputs, inputs)
+            raise
+        self._task = None
+        await asyncio.to_thread(self._store_outputs, inputs)
 
     async def _inputs(self) -> list[ObjectInfo]:
         uri = self._request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]

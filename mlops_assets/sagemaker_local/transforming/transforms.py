@@ -1,12 +1,11 @@
-"""The batch transform operations, the queue before the workers, what a restart makes of jobs.
+"""The batch transform operations, and what a restart makes of jobs.
 
 Belongs here: Create, Describe, List, StopTransformJob. Does not belong here: what a running job
-does (transform_run.py), which requests are right (transform_checks.py).
+does (transform_run.py), which requests are right (transform_checks.py), waiting (job_queue.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from mlops_assets.sagemaker_local.errors import in_use, invalid, over_limit
 from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec, fleet_spec
 from mlops_assets.sagemaker_local.fleet.hosting import Fleet
 from mlops_assets.sagemaker_local.fleet.models import Models
+from mlops_assets.sagemaker_local.job_queue import JobQueue
 from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.transforming.transform_checks import check_transform_job
@@ -43,9 +43,9 @@ class TransformJobs:
         self._models = models
         self._new_fleet = new_fleet
         self._root = config.home / "transforms"
-        self._workers = asyncio.Semaphore(config.job_workers)
-        self._runs: dict[str, TransformRun] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._queue = JobQueue(
+            "transform jobs", workers=config.job_workers, limit=config.queue_limit
+        )
 
     def operations(self) -> dict[str, Handler]:
         return {
@@ -68,9 +68,7 @@ class TransformJobs:
 
     async def shutdown(self) -> None:
         """End what runs; recover() tells the truth about it at the next start."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._queue.shutdown()
 
     def create(self, request: Document) -> Document:
         check_transform_job(request)
@@ -86,8 +84,7 @@ class TransformJobs:
                 f"{count} instances are more than the {self._config.instances_per_endpoint} that "
                 "the local SageMaker API runs for a transform job"
             )
-        if len(self._tasks) >= self._config.queue_limit:
-            raise over_limit(f"{len(self._tasks)} transform jobs run or wait already: try later")
+        self._queue.check_room()
         variant = self._models.hosted(
             name, request["ModelName"], count, request.get("Environment", {})
         )
@@ -130,13 +127,11 @@ class TransformJobs:
             raise invalid(
                 f"The request was rejected because the transform job is in status {status}"
             )
-        if name in self._runs:
-            self._store.update(KIND, name, TransformJobStatus="Stopping")
-            self._runs[name].stop()
-        else:
-            self._tasks[name].cancel()  # it waits for a worker: nothing has been done yet
+        if self._queue.stop(name):  # it waited: nothing has been done yet
             end = {"TransformJobStatus": "Stopped", "TransformEndTime": time.time()}
             self._store.update(KIND, name, **end)
+        else:
+            self._store.update(KIND, name, TransformJobStatus="Stopping")
         return {}
 
     def _existing(self, name: str) -> Document:
@@ -147,21 +142,13 @@ class TransformJobs:
 
     def _submit(self, document: Document) -> None:
         name = document["TransformJobName"]
-        self._tasks[name] = task = asyncio.create_task(self._work(document))
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        self._queue.submit(name, lambda: self._new_run(document, self._root / name))
 
-    async def _work(self, document: Document) -> None:
-        name = document["TransformJobName"]
-        directory = self._root / name
-        async with self._workers:
-            self._runs[name] = run = TransformRun(
-                document,
-                directory=directory,
-                store=self._store,
-                objects=self._objects,
-                fleet=self._new_fleet(fleet_spec(document["Fleet"]), directory / "fleet"),
-            )
-            try:
-                await run.run()
-            finally:
-                del self._runs[name]
+    def _new_run(self, document: Document, directory: Path) -> TransformRun:
+        return TransformRun(
+            document,
+            directory=directory,
+            store=self._store,
+            objects=self._objects,
+            fleet=self._new_fleet(fleet_spec(document["Fleet"]), directory / "fleet"),
+        )

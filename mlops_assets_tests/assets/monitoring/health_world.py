@@ -66,7 +66,9 @@ def drift(month: str, *, status: Status | None = None) -> DriftRecord:
     )
 
 
-def performance(month: str, *, status: Status = "healthy", loss: float = 0.43) -> PerformanceRecord:
+def performance(
+    month: str, *, status: Status = "healthy", loss: float = 0.43, base_rate: float = 0.24
+) -> PerformanceRecord:
     return PerformanceRecord(
         partition=month,
         versions={"1": 27_000},
@@ -77,9 +79,10 @@ def performance(month: str, *, status: Status = "healthy", loss: float = 0.43) -
         metrics={
             "log_loss": Interval(value=loss, low=loss - 0.008, high=loss + 0.008),
             "auc": Interval(value=0.76, low=0.75, high=0.77),
+            "base_rate": Interval(value=base_rate, low=base_rate - 0.005, high=base_rate + 0.005),
         },
         estimate={"log_loss": 0.44},
-        held_out={"log_loss": 0.45, "auc": 0.75},
+        held_out={"log_loss": 0.45, "auc": 0.75, "base_rate": 0.24},
         lines=(Line(name="log_loss", figure=f"{loss}", bound="≤ 0.53", status=status),),
         calibration=tuple(
             {

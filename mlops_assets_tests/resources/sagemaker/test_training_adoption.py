@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.objects import ObjectInfo, Objects
-from mlops_assets.resources.sagemaker import jobs
+from mlops_assets.resources.sagemaker.jobs import attempts as jobs
 from mlops_assets.resources.sagemaker.requests import TrainingSpec
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 from mlops_assets_tests.resources.sagemaker.conftest import Ended, Lab, train

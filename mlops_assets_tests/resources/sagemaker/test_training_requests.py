@@ -54,7 +54,7 @@ def test_a_refused_request_fails_with_the_service_s_words_and_leaves_nothing(
     lab: Lab, instance: dg.DagsterInstance
 ) -> None:
     """Row 16, its first half: a quota is no reason to wait, and no context stays behind."""
-    spec = lab.spec("refused", QUICK, instance_count=2)
+    spec = lab.spec("refused", QUICK, instance_count=9)
     ended = train(lab.training(), spec, instance=instance)
     assert not ended.success
     assert "ResourceLimitExceeded" in str(ended.failure.error)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
-from mlops_assets.resources.sagemaker import training
+from mlops_assets.resources.sagemaker.jobs import driver
 from mlops_assets_tests.resources.sagemaker.conftest import Lab, eventually, train
 from mlops_assets_tests.resources.sagemaker.fault_parts import RETRY, waiting_for
 
@@ -134,7 +134,7 @@ while first:
             time.sleep(seconds)
 
         clock = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
-        with patch.object(training, "time", clock):
+        with patch.object(driver, "time", clock):
             again = train(lab.training(), spec, instance=instance)
         first.join()
     assert release.exists(), "the second run did not meet the job while it was being stopped"

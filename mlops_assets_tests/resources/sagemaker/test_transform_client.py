@@ -8,7 +8,7 @@ import threading
 import dagster as dg
 import pytest
 
-from mlops_assets.resources.sagemaker.jobs import JobNameTaken
+from mlops_assets.resources.sagemaker.jobs.attempts import JobNameTaken
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.transform import transform
 from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
@@ -90,6 +90,7 @@ def test_a_transform_runs_once_and_is_adopted(lab: Lab, model_name):
     assert (first.adopted, second.adopted) == (False, True)
     assert first.job_arn == second.job_arn
     assert first.metadata()["predictions_uri"].value == "s3://lake/predictions/once"
+    assert first.cost_usd == pytest.approx(first.seconds * 0.115 / 3600, abs=1e-6)
     assert jobs(lab, "once") == ["Completed"]
 
 

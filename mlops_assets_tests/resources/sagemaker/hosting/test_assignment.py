@@ -4,7 +4,7 @@ import math
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.resources.sagemaker.hosting.assignment import assign
@@ -16,6 +16,7 @@ WEIGHTS = st.dictionaries(
 
 
 @given(WEIGHTS)
+@settings(max_examples=30)  # of 4,000 callers each
 def test_each_variant_gets_its_share_of_the_callers(weights: dict[str, float]) -> None:
     """Guards against a test whose sides are not what was declared (five standard deviations)."""
     counts = Counter(assign(key, weights) for key in KEYS)

@@ -18,7 +18,7 @@ from mlops_assets.serving import Autoscaling, Endpoint
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
 from mlops_assets_tests.resources.sagemaker.rollout.rollout_lab import BAD, package, rows, spec
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BOUNDS = Bounds(p99_ms=800, slowdown=1000, disagreement=0.2)
 CANARY = Endpoint(rollout=Canary(share=0.5, bake_s=3), bounds=BOUNDS)

@@ -28,7 +28,7 @@ from mlops_assets_tests.resources.sagemaker.rollout.rollout_lab import (
     spec,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PER_SECOND = 520  # offered by the clock; at least 500 a second must come through
 # Wide: a busy machine slows a good model down, too; the slow one takes 1.2 s.

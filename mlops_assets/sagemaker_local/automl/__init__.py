@@ -1,0 +1,1 @@
+"""AutoML jobs for tabular data: a search over real candidate training jobs."""

@@ -1,0 +1,1 @@
+"""Hyperparameter tuning jobs: a search over real training jobs."""
