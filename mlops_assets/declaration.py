@@ -1,7 +1,7 @@
 """The parts of a pipeline's declaration, each checked when it is made.
 
-Here: source, label, split, training, gates. Not here: serving (`serving`), monitors (`monitors`);
-the whole (`pipeline`), which users import all of these from.
+Here: source, label, split, gates. Not here: training (`training`), serving (`serving`), monitors
+(`monitors`); the whole (`pipeline`), which users import all of these from.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import datetime as dt
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from mlops_assets.ml.splitting import Expanding, Sliding
@@ -27,8 +26,6 @@ _FEATURES_RESERVED = frozenset(
 )
 # SageMaker's 1,024 for a variable of an endpoint's container, less what stands around the names.
 _ONLINE_CHARACTERS = 900
-
-Hyperparameter = str | int | float | bool
 
 
 class DeclarationError(ValueError):
@@ -68,11 +65,30 @@ class Label:
         column: the label's column in the output of ``clean`` and ``features``; null = no label.
         kind: decides metrics, baselines and the estimator's output.
         known_at: the column of ``clean`` that says when the label became known.
+        classes: of ``multiclass``, their names; the label's column holds their numbers, 0 for the
+            first, and a model answers a probability for each, in this order.
     """
 
     column: str
-    kind: Literal["binary", "regression"]
+    kind: Literal["binary", "regression", "multiclass"]
     known_at: str | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        many = self.kind == "multiclass"
+        require(
+            len(set(self.classes)) == len(self.classes) >= 2 if many else not self.classes,
+            "label.classes",
+            f"{self.classes} are no classes of a {self.kind} label",
+            "Name two classes or more, each once, for a multiclass label, and none for another",
+        )
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The columns that hold a model's answer in captured rows, beside ``prediction``: the
+        probability of each class of ``multiclass``, where ``prediction`` is the number of the most
+        probable one; of any other label none, its answer is ``prediction`` itself."""
+        return tuple(f"probability_{number}" for number in range(len(self.classes)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,52 +123,6 @@ class Split:
             f"{self.holdout_share} is not a share",
             "Give the share of rows to hold out, such as 0.25",
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the model is trained: an ordinary SageMaker script and the machine it runs on.
-
-    Args:
-        script: path of the script.
-        files: further files that travel with it, such as modules it imports.
-        metrics: {metric name: regular expression with one group}, read from the job's log.
-        image: an image of your own; by default the platform's (``MLOPS_IMAGE_URI``).
-        max_runtime: the job is stopped after this time.
-    """
-
-    script: Path
-    files: tuple[Path, ...] = ()
-    hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    metrics: Mapping[str, str] = field(default_factory=dict)
-    image: str | None = None
-    instance_type: str = "ml.m5.xlarge"
-    instance_count: int = 1
-    volume_gb: int = 30
-    use_spot: bool = False
-    max_runtime: dt.timedelta = dt.timedelta(hours=1)
-
-    def __post_init__(self) -> None:
-        for name, path in (("script", self.script), *(("files", path) for path in self.files)):
-            require(
-                path.is_file(),
-                f"training.{name}",
-                f"{path} is not a file",
-                "Give the path of a file that exists",
-            )
-        require(
-            self.instance_count >= 1,
-            "training.instance_count",
-            f"{self.instance_count} is below 1",
-            "Ask for at least one instance",
-        )
-        for name, pattern in self.metrics.items():
-            require(
-                re.compile(pattern).groups == 1,
-                f"training.metrics[{name!r}]",
-                f"{pattern!r} does not have exactly one group",
-                "Capture the number, as in 'auc: ([0-9.]+)'",
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from mlops_assets.assets import (
     endpoint,
     evaluation,
     features,
+    hyperparameters,
     load_test,
     model,
     online_features,
@@ -27,14 +28,18 @@ from mlops_assets.automation import downstream, sensors
 from mlops_assets.automation.targets import targets
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.pipelines import declared
+from mlops_assets.resources.experiments.experiments import Experiments
 from mlops_assets.resources.lake.io_manager import LakeIOManager
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.alerts import AlertChannels
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
 from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
+from mlops_assets.resources.sagemaker.transform import PipesSageMakerTransformClient
+from mlops_assets.resources.sagemaker.tuning import SageMakerTuningClient
 from mlops_assets.settings import Settings
 
 STATIONS = (raw, clean, features, splits, model, evaluation, registered_model, endpoint)
@@ -45,6 +50,8 @@ def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
     assets = [station.build(pipeline) for station in stations]
     if pipeline.endpoint.load_test is not None:
         assets.append(load_test.build(pipeline, pipeline.endpoint.load_test))
+    if pipeline.tuning is not None:
+        assets.append(hyperparameters.build(pipeline, pipeline.tuning))
     if pipeline.batch is not None:
         assets.append(predictions.build(pipeline, pipeline.batch))
     return [*assets, *monitoring.build(pipeline)]
@@ -84,10 +91,16 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "alerts": AlertChannels(
             settings.alert_topic_arn, settings.alert_webhook, region=settings.region
         ),
+        "experiments": Experiments(store, settings.mlflow_uri, settings.mlflow_files),
         "signing": Signing(signing_key=settings.signing_key, verify_key=settings.verify_key),
         "training_jobs": PipesSageMakerTrainingClient(
             sagemaker, store.open, store.bucket, placement
         ),
+        "processing_jobs": PipesSageMakerProcessingClient(
+            sagemaker, store.open, store.bucket, placement
+        ),
+        "transform_jobs": PipesSageMakerTransformClient(sagemaker, store.open, store.bucket),
+        "tuning_jobs": SageMakerTuningClient(sagemaker, store.open, store.bucket, placement),
     }
 
 

@@ -24,7 +24,6 @@ from mlops_assets.declaration import (
     Label,
     Source,
     Split,
-    Training,
     check_identity,
     check_online,
     require,
@@ -52,6 +51,7 @@ from mlops_assets.serving import (
     Serverless,
 )
 from mlops_assets.source_files import source_files
+from mlops_assets.training import Training
 from mlops_assets.tuning import Categorical, Continuous, Integer, Tuning, check_tuning
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ class MLPipeline:
             )
         if self.tuning is not None:
             check_tuning(self.tuning, metrics=self.training.metrics, label=self.label.column)
+        self.monitors.check_label(self.label)
         for baseline in self.baselines:
             fitting = [name for name, kinds in baselines.NAMES.items() if self.label.kind in kinds]
             require(

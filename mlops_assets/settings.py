@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     # Paths of PEM files, or ARNs of asymmetric KMS keys: `resources.sagemaker.registry.signing`.
     signing_key: str = ""
     verify_key: str = ""
+    # MLflow: the ARN of SageMaker's tracking server, or any address of one; locally SQLite.
+    tracking_uri: str = ""
+    # Where people see the UI, such as https://dagster.example.com: reports link to it.
+    ui_url: str = ""
     # Where alerts go, beside the log: an SNS topic, a webhook that takes Slack's JSON. The
     # webhook's address is a secret: whoever knows it can write there.
     alert_topic_arn: str = ""
@@ -71,6 +75,14 @@ class Settings(BaseSettings):
         if value and url.scheme != "https" and url.hostname not in ("127.0.0.1", "::1"):
             raise ValueError("must be an https:// address (http only to 127.0.0.1)")
         return value
+
+    @field_validator("ui_url", mode="after")
+    @classmethod
+    def _page(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in ("http", "https") or not url.hostname or url.query):
+            raise ValueError("must be the http(s):// address of Dagster's UI")
+        return value.rstrip("/")
 
     @field_validator("home", mode="after")
     @classmethod
@@ -123,6 +135,18 @@ class Settings(BaseSettings):
     def sagemaker_home(self) -> Path:
         """Where the local SageMaker API keeps its state."""
         return self.home / "sagemaker"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Where experiments are told; empty in AWS until a tracking server is declared."""
+        local = f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}" if self.is_local else ""
+        return self.tracking_uri or local
+
+    @property
+    def mlflow_files(self) -> str | None:
+        """Where a local MLflow keeps files: beside its database; elsewhere the server says."""
+        path = self.mlflow_uri.removeprefix("sqlite:///")
+        return None if path == self.mlflow_uri else (Path(path).parent / "files").as_uri()
 
     @property
     def dagster_home(self) -> Path:

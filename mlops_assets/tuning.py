@@ -39,9 +39,15 @@ class Integer:
 
     low: int
     high: int
-    scale: Scale = "linear"
+    scale: Literal["linear", "log"] = "linear"
 
     def __post_init__(self) -> None:
+        require(
+            self.scale in ("linear", "log"),
+            "tuning.ranges",
+            f"the scale {self.scale!r} is none of whole numbers",
+            "Use 'linear' or 'log'",
+        )
         _check_bounds(self.low, self.high, self.scale)
 
 

@@ -15,9 +15,11 @@ from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.commit import commit
 from mlops_assets.assets.records import HyperparametersRecord, ModelRecord, SplitRecord
 from mlops_assets.assets.station import check, key, station
-from mlops_assets.checks.results import Verdict, combine
+from mlops_assets.assets.training_watch import TrainingWatch
+from mlops_assets.checks.results import Verdict, combine, warning
 from mlops_assets.ml.artifact.errors import ArtifactError
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.experiments.experiments import Experiments
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.requests import TrainingSpec
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -42,8 +44,8 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         code_version=pipeline.code_version(
             training.script,
             *training.files,
-            # Paths differ between machines; their content is already in.
-            {**vars(training), "script": None, "files": None},
+            # Paths differ between machines, and their content is already in; rules only watch.
+            {**vars(training), "script": None, "files": None, "rules": None},
         ),
         deps=[
             key(pipeline, "splits"),
@@ -58,7 +60,15 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 "artifact",
                 "The artifact is whole (digests) and answers its golden rows as at export.",
                 blocking=True,
-            )
+            ),
+            check(
+                pipeline,
+                "model",
+                "training_rules",
+                "No rule found anything in metrics, data and model of the training: "
+                + (", ".join(rule.name for rule in training.rules) or "none is declared")
+                + ".",
+            ),
         ],
     )
     def model(
@@ -66,8 +76,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         store: Store,
         sagemaker: SageMakerResource,
         training_jobs: PipesSageMakerTrainingClient,
+        experiments: dg.ResourceParam[Experiments],
     ) -> dg.MaterializeResult:
-        records, verdicts = [], {}
+        records, verdicts, ruled = [], {}, {}
         metadata: dict[str, Any] = {}
         for partition in context.partition_keys:
             split = store.load(SplitRecord, pipeline.name, "splits", partition)
@@ -77,7 +88,8 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 dataset_uri=split.dataset_uri,
                 searched=_searched(pipeline, store, partition),
             )
-            finished = training_jobs.run_spec(context=context, spec=spec)
+            watch = TrainingWatch(pipeline, context, experiments, spec, split)
+            finished = watch.train(training_jobs)
             metadata = dict(finished.metadata)
             for reported in finished.get_results(implicit_materializations=False):
                 metadata.update(reported.metadata or {})
@@ -86,13 +98,14 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             )
             tags = sagemaker.client().list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
             digest, verdicts[partition] = _verify(store, job)
+            ruled[partition] = watch.verdict(store, job["ModelArtifacts"]["S3ModelArtifacts"])
             record = _record(partition, job, tags, split, digest, script_version)
             store.save(pipeline.name, "model", partition, record)
             records.append(record)
         return dg.MaterializeResult(
             data_version=dg.DataVersion("-".join(r.artifact_digest[:16] for r in records)),
             metadata={**metadata, "artifact_digest": records[-1].artifact_digest[:16]},
-            check_results=[combine("artifact", verdicts)],
+            check_results=[combine("artifact", verdicts), warning("training_rules", ruled)],
         )
 
     return model

@@ -12,7 +12,7 @@ from mlops_assets.resources.sagemaker.registry import promotion, registry
 from mlops_assets_tests.diabetes import declare, write_csv
 from mlops_assets_tests.worlds import TestWorld, checks, materialized
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

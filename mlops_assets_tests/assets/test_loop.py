@@ -18,7 +18,7 @@ from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets_tests.diabetes import declare, write_csv
 from mlops_assets_tests.worlds import TestWorld, checks, materialized
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 

@@ -15,41 +15,41 @@ import pytest
 
 from mlops_assets_tests.deploy import policy
 from mlops_assets_tests.deploy.policy_tables import ON_ANY_RESOURCE
+from mlops_assets_tests.deploy.template import CORE_FILE, Template, parse
 
-DIRECTORY = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
-TEMPLATES = sorted(DIRECTORY.glob("*.yaml"))
-CORE = policy.parse(str(DIRECTORY / "core.yaml"))
+TEMPLATES = sorted(CORE_FILE.parent.glob("*.yaml"))
+CORE = parse(CORE_FILE)
 
 
 @pytest.mark.parametrize("rule", policy.RULES, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_template_keeps_the_rule(path: Path, rule: Callable[..., Any]) -> None:
     """A template that grants more than the platform needs."""
-    assert list(rule(policy.parse(str(path)))) == []
+    assert list(rule(parse(path))) == []
 
 
-def _properties(template: policy.Template, name: str) -> dict[str, Any]:
+def _properties(template: Template, name: str) -> dict[str, Any]:
     return template["Resources"][name]["Properties"]
 
 
-def _statement(template: policy.Template, name: str, sid: str) -> dict[str, Any]:
+def _statement(template: Template, name: str, sid: str) -> dict[str, Any]:
     statements = _properties(template, name)["PolicyDocument"]["Statement"]
     unconditional = [statement.get("Fn::If", [None, statement])[1] for statement in statements]
     return next(statement for statement in unconditional if statement["Sid"] == sid)
 
 
-def _without_sid(template: policy.Template, name: str, sid: str) -> None:
+def _without_sid(template: Template, name: str, sid: str) -> None:
     _properties(template, name)["PolicyDocument"]["Statement"].remove(
         _statement(template, name, sid)
     )
 
 
-def _trust(template: policy.Template) -> dict[str, Any]:
+def _trust(template: Template) -> dict[str, Any]:
     return _properties(template, "ExecutionRole")["AssumeRolePolicyDocument"]["Statement"][0]
 
 
 # What is broken, as (rule, break it, what the finding must say).
-BROKEN: list[tuple[Callable[..., Any], Callable[[policy.Template], object], str]] = [
+BROKEN: list[tuple[Callable[..., Any], Callable[[Template], object], str]] = [
     (
         policy.no_wildcard_actions,
         lambda t: _statement(t, "LakePolicy", "Objects").update(Action="*"),
@@ -205,7 +205,7 @@ BROKEN: list[tuple[Callable[..., Any], Callable[[policy.Template], object], str]
     ("rule", "breaking", "finding"), BROKEN, ids=[finding for *_, finding in BROKEN]
 )
 def test_rule_finds_what_was_broken(
-    rule: Callable[..., Any], breaking: Callable[[policy.Template], object], finding: str
+    rule: Callable[..., Any], breaking: Callable[[Template], object], finding: str
 ) -> None:
     """A rule that would let the very thing pass that it is named for."""
     template = copy.deepcopy(CORE)

@@ -16,15 +16,17 @@ from mlops_assets.assets import online_features
 from mlops_assets.resources.sagemaker.features.feature_store import group_request
 from mlops_assets.resources.sagemaker.hosting import scaling
 from mlops_assets.resources.sagemaker.hosting.endpoint_spec import EndpointSpec, config_request
+from mlops_assets.resources.sagemaker.processing_request import ProcessingSpec, processing_request
 from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec, training_request
 from mlops_assets.resources.sagemaker.rollout import alarms
 from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
+from mlops_assets.resources.sagemaker.tuning_request import tuning_request
 from mlops_assets.serving import Autoscaling, Endpoint
-from mlops_assets_tests.deploy import iam, policy
+from mlops_assets.tuning import Integer, Tuning
+from mlops_assets_tests.deploy import iam
+from mlops_assets_tests.deploy.template import CORE_FILE, parse
 
-CORE = policy.parse(
-    str(Path(__file__).resolve().parents[2] / "deploy" / "cloudformation" / "core.yaml")
-)
+CORE = parse(CORE_FILE)
 KEY = "arn:Key"
 GIVEN = {"SubnetIds": ["subnet-1", "subnet-2"], "VpcId": "vpc-1"}
 WORKER = iam.statements(CORE, ["LakePolicy", "PlatformPolicy", "ServingPolicy"], **GIVEN)
@@ -79,6 +81,37 @@ def _training(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str,
     return _context(request, {"KmsKeyId": "sagemaker:OutputKmsKey"})
 
 
+def _processing(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str, Any]:
+    spec = ProcessingSpec(
+        name="flights",
+        source=Path(),
+        program="process.py",
+        outputs={"made": "s3://lake/made"},
+        instance_type=instance,
+    )
+    request = processing_request(spec, placement, code_uri="s3://lake/code/files")
+    return _context(request, {"KmsKeyId": "sagemaker:OutputKmsKey"})
+
+
+def _tuning(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str, Any]:
+    spec = TrainingSpec(
+        pipeline="flights",
+        asset="hyperparameters",
+        partition="2013-01-01",
+        source=Path(),
+        program="train.py",
+        channels={"train": "s3://lake/train"},
+        metric_definitions={"loss": "loss=([0-9.]+)"},
+        instance_type=instance,
+    )
+    search = Tuning(ranges={"depth": Integer(2, 8)}, metric="loss")
+    request = tuning_request(
+        spec, search, placement, bucket="lake", code_uri="s3://lake/code/sourcedir.tar.gz"
+    )
+    # The conditions are about what its training jobs are given.
+    return _context(request["TrainingJobDefinition"], {"KmsKeyId": "sagemaker:OutputKmsKey"})
+
+
 def _endpoint(placement: Placement, instance: str = "ml.m5.large") -> dict[str, Any]:
     declared = Endpoint(instance_type=instance)
     spec = EndpointSpec(
@@ -122,6 +155,8 @@ def _group(placement: Placement) -> dict[str, Any]:
 
 MAKING = {
     "sagemaker:CreateTrainingJob": (_training, _arn("training-job", "x")),
+    "sagemaker:CreateProcessingJob": (_processing, _arn("processing-job", "x")),
+    "sagemaker:CreateHyperParameterTuningJob": (_tuning, _arn("hyper-parameter-tuning-job", "x")),
     "sagemaker:CreateModel": (_model, _arn("model", "x")),
     "sagemaker:CreateEndpointConfig": (_endpoint, _arn("endpoint-config", "x")),
     "sagemaker:CreateTransformJob": (_transform, _arn("transform-job", "x")),
@@ -143,6 +178,13 @@ def test_requests_as_they_are_made_pass(action: str) -> None:
         ("sagemaker:CreateTrainingJob", {"subnets": ("subnet-1", "subnet-of-others")}),
         ("sagemaker:CreateTrainingJob", {"kms_key_arn": None}),
         ("sagemaker:CreateTrainingJob", {"network_isolation": False}),
+        ("sagemaker:CreateProcessingJob", {"subnets": (), "security_groups": ()}),
+        ("sagemaker:CreateProcessingJob", {"subnets": ("subnet-1", "subnet-of-others")}),
+        ("sagemaker:CreateProcessingJob", {"kms_key_arn": None}),
+        ("sagemaker:CreateProcessingJob", {"network_isolation": False}),
+        ("sagemaker:CreateHyperParameterTuningJob", {"subnets": (), "security_groups": ()}),
+        ("sagemaker:CreateHyperParameterTuningJob", {"kms_key_arn": None}),
+        ("sagemaker:CreateHyperParameterTuningJob", {"network_isolation": False}),
         ("sagemaker:CreateModel", {"subnets": (), "security_groups": ()}),
         ("sagemaker:CreateModel", {"subnets": ("subnet-of-others",)}),
         ("sagemaker:CreateEndpointConfig", {"kms_key_arn": None}),
@@ -165,7 +207,7 @@ def test_every_protection_of_a_job_is_demanded(lost: str) -> None:
     )
 
 
-@pytest.mark.parametrize("make", [_training, _endpoint, _transform])
+@pytest.mark.parametrize("make", [_training, _processing, _endpoint, _transform])
 @pytest.mark.parametrize(
     "instance",
     ["ml.g5.xlarge", "ml.g4dn.xlarge", "ml.p5en.48xlarge", "ml.m5d.large", "ml.c6gd.xlarge",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mlops_assets.settings import Settings, SettingsError
-from mlops_assets_tests.deploy import policy
+from mlops_assets_tests.deploy.template import CORE_FILE, parse
 
-CORE = policy.parse(
-    str(Path(__file__).resolve().parents[2] / "deploy" / "cloudformation" / "core.yaml")
-)
+CORE = parse(CORE_FILE)
 
 
 def _outputs(*, conditional: bool) -> dict[str, str]:

@@ -46,6 +46,7 @@ def run(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_every_block_does_what_the_page_says(checkout):
     """A tutorial that nobody runs is wrong within weeks."""
     said = []

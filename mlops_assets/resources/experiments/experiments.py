@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from mlops_assets.objects import ObjectNotFound
 from mlops_assets.resources.experiments.run_log import Point, RunLog, Status
-from mlops_assets.resources.experiments.tracking import Tracking, now_ms
+from mlops_assets.resources.experiments.tracking import Tracking, now_ms, refused
 from mlops_assets.resources.records import Store
 
 _SPOOL = "experiments"
@@ -49,6 +49,8 @@ class Experiments:
                 continue  # another run was quicker
             except Exception as error:
                 _log.warning("MLflow still cannot be told of %s: %r", info.uri, error)
+                if refused(error):
+                    continue  # it stays for a person to see, and holds no other up
                 return told
             objects.delete(info.uri)
             told += 1

@@ -49,7 +49,7 @@ class Tracking:
         there = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{log.name}'", max_results=1)
         if there:
             return str(there[0].info.run_id)
-        tags = {key: value[:_TAG_CHARACTERS] for key, value in log.tags.items()}
+        tags = {_key(name): value[:_TAG_CHARACTERS] for name, value in log.tags.items()}
         run = client.create_run(
             experiment,
             start_time=log.started_ms,
@@ -59,7 +59,7 @@ class Tracking:
         run_id = str(run.info.run_id)
         from mlflow.entities import Param
 
-        params = [Param(key, value[:_PARAM_CHARACTERS]) for key, value in log.params.items()]
+        params = [Param(_key(k), value[:_PARAM_CHARACTERS]) for k, value in log.params.items()]
         for batch in _batches(params, _PARAMS):
             client.log_batch(run_id, params=batch)
         return run_id
@@ -76,8 +76,8 @@ class Tracking:
     def close(self, run_id: str, log: RunLog) -> None:
         """Tags and files as they are at the end, then the status."""
         client = self._mlflow()
-        for key, value in log.tags.items():
-            client.set_tag(run_id, key, value[:_TAG_CHARACTERS])
+        for name, value in log.tags.items():
+            client.set_tag(run_id, _key(name), value[:_TAG_CHARACTERS])
         for name, text in log.artifacts.items():
             client.log_text(run_id, text, name)
         client.set_terminated(run_id, status=log.status, end_time=log.ended_ms)
@@ -124,9 +124,18 @@ def _mlflow_exception() -> type[Exception]:
     return MlflowException
 
 
-def _key(metric: str) -> str:
-    """A metric's name in MLflow's alphabet, which allows a colon: ``train:logloss``."""
-    return "".join(c if c.isalnum() or c in "_-./: " else "_" for c in metric)[:250]
+def refused(error: Exception) -> bool:
+    """Whether MLflow answered, and will not take this run however often it is told."""
+    code = getattr(error, "error_code", "")
+    return isinstance(error, _mlflow_exception()) and code in (
+        "INVALID_PARAMETER_VALUE",
+        "BAD_REQUEST",
+    )
+
+
+def _key(name: str) -> str:
+    """A name in MLflow's alphabet, which has the colon of ``train:logloss`` and no brackets."""
+    return "".join(c if c.isalnum() or c in "_-./: " else "_" for c in name)[:250]
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

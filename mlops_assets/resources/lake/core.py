@@ -110,6 +110,16 @@ class Lake:
         found = files.find(handle.metadata, handle.io, snapshot, [partition])
         return found[partition][0].snapshot_id if found else None
 
+    def snapshots(self, table: str) -> dict[str, int]:
+        """{partition: the snapshot that wrote its live version}, of all, in one look; empty before
+        the first write."""
+        handle = self._load(table)
+        snapshot = handle.current_snapshot() if handle else None
+        if handle is None or snapshot is None:
+            return {}
+        found = files.find(handle.metadata, handle.io, snapshot, None)
+        return {name: found[name][0].snapshot_id for name in sorted(found)}
+
     def origin(self, table: str, partition: str) -> dict[str, str]:
         """What the writer of the partition's live version noted in its snapshot, such as the run;
         nothing where there is no such partition, or its snapshot was expired."""

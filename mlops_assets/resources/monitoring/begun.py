@@ -13,19 +13,32 @@ from mlops_assets.resources.records import Store
 
 @dataclass(frozen=True)
 class Begun:
-    """The marks of one automation of a pipeline; listed once."""
+    """The marks of one automation of a pipeline.
+
+    Args:
+        one_by_one: each mark is looked up by itself, for who asks for a few of very many; else all
+            are listed, once.
+    """
 
     store: Store
     pipeline: str
     automation: str
+    one_by_one: bool = False
 
     @cached_property
     def _names(self) -> set[str]:
+        if self.one_by_one:
+            return set()
         listed = self.store.open().list(f"{self._uri}/")
         return {info.uri.rpartition("/")[2] for info in listed}
 
     def has(self, run_key: str) -> bool:
-        return _name(run_key) in self._names
+        name = _name(run_key)
+        if self.one_by_one and name not in self._names:
+            if not self.store.open().exists(f"{self._uri}/{name}"):
+                return False
+            self._names.add(name)
+        return name in self._names
 
     def mark(self, run_key: str, run_id: str) -> None:
         """Keep that the run of this key has begun."""

@@ -23,7 +23,7 @@ import pandas as pd
 from mlops_assets.objects import ObjectNotFound, Objects
 from mlops_assets.resources.monitoring.capture_listing import CapturedFile, State
 from mlops_assets.resources.monitoring.capture_rows import SpecOf
-from mlops_assets.resources.monitoring.tables import CAPTURE, REFUSED, typed
+from mlops_assets.resources.monitoring.tables import CAPTURE, REFUSED, typed, typed_captures
 
 EVENT, BAD, PROBE = "event", "refused", "probe"
 _MOST_PARTS = 32
@@ -39,6 +39,7 @@ class Capturing:
         captures_uri: the folder above the versions' folders.
         staged_uri: the folder of what was read.
         features: {feature: dtype of the feature schema}.
+        answers: columns for the probabilities of classes, where the model answers several.
         partition_of: the partition of an event's time.
         spec_of: features.json of a model version, asked for rows that do not name their columns.
     """
@@ -49,6 +50,7 @@ class Capturing:
     features: Mapping[str, str]
     partition_of: Callable[[pd.Timestamp], str]
     spec_of: SpecOf = lambda _: None
+    answers: tuple[str, ...] = ()
 
     @property
     def state_uri(self) -> str:
@@ -72,7 +74,7 @@ def read_partition(objects: Objects, capturing: Capturing, partition: str) -> St
     events = rows.loc[rows["kind"] == EVENT]
     refused = rows.loc[rows["kind"] == BAD].sort_values(["capture_file", "capture_line"])
     return Staged(
-        events=typed(events, {**CAPTURE, **capturing.features}),
+        events=typed_captures(events, capturing.features, capturing.answers),
         refused=typed(refused, REFUSED),
         probes=int((rows["kind"] == PROBE).sum()),
     )
@@ -110,7 +112,7 @@ class Batch:
             return set()
         digest = _digest("\n".join(file.uri for file in self._files))
         for partition, rows in self._rows.items():
-            frame = typed(pd.DataFrame(rows), {**_STAGED, **self._capturing.features})
+            frame = typed(pd.DataFrame(rows), _columns(self._capturing))
             _write(self._objects, self._capturing, partition, digest, frame)
         for partition, uris in self._in.items():
             before = int(self._state.partitions.get(partition, "0"), 16)
@@ -122,6 +124,11 @@ class Batch:
         news = set(self._in)
         self._clear()
         return news
+
+
+def _columns(capturing: Capturing) -> dict[str, str]:
+    answers = dict.fromkeys(capturing.answers, "float64")
+    return {**_STAGED, **answers, **capturing.features}
 
 
 def _write(
@@ -151,7 +158,7 @@ def _read_staged(objects: Objects, capturing: Capturing, partition: str) -> pd.D
             break
         except ObjectNotFound:
             continue  # made one by another reader meanwhile
-    columns = {**_STAGED, **capturing.features}
+    columns = _columns(capturing)
     if not parts:
         return typed(pd.DataFrame(), columns)
     rows = pd.concat(parts, ignore_index=True)

@@ -118,7 +118,7 @@ def _rows(
             if record.is_probe:
                 yield capturing.partition_of(when), {**at, "kind": PROBE}
                 continue
-            events = _events(record, reader, file.version)
+            events = _events(record, reader, file.version, capturing.answers)
             when = events[0]["event_time"]
         except BadRecord as error:
             refused = {**at, "kind": BAD, "reason": str(error)}
@@ -128,14 +128,20 @@ def _rows(
             yield capturing.partition_of(when), {**at, **event, "kind": EVENT}
 
 
-def _events(record: Record, reader: RowReader, version: int) -> list[dict[str, Any]]:
-    """One row an event. A request of n > 1 rows has the ids ``<id>#0`` to ``<id>#n-1``."""
+def _events(
+    record: Record, reader: RowReader, version: int, classes: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """One row an event. A request of n > 1 rows has the ids ``<id>#0`` to ``<id>#n-1``.
+
+    Of several ``classes`` (the columns of their probabilities) the prediction is the number of the
+    most probable one.
+    """
     if record.input is None or record.output is None:
         raise BadRecord("request and answer were not both captured")
     when = record.event_time()
     answers = predictions(record.output)
     rows = reader(record.input, version)
-    if answers.ndim != 1 or len(answers) != len(rows):
+    if answers.shape != ((len(rows), len(classes)) if classes else (len(rows),)):
         raise BadRecord(f"{len(rows)} rows, and an answer of {list(answers.shape)} numbers")
     ids = (
         [record.event_id]
@@ -147,7 +153,7 @@ def _events(record: Record, reader: RowReader, version: int) -> list[dict[str, A
         {
             "event_id": event_id,
             "event_time": when,
-            "prediction": float(answer),
+            **_answered(answer, classes),
             "left_out": left_out,
             **dict(zip(names, values, strict=True)),
         }
@@ -155,3 +161,12 @@ def _events(record: Record, reader: RowReader, version: int) -> list[dict[str, A
             ids, answers, rows.left_out, *rows.columns.values(), strict=True
         )
     ]
+
+
+def _answered(answer: Any, classes: tuple[str, ...]) -> dict[str, float]:
+    if not classes:
+        return {"prediction": float(answer)}
+    return {
+        "prediction": float(answer.argmax()),
+        **dict(zip(classes, answer.tolist(), strict=True)),
+    }

@@ -33,6 +33,7 @@ UPLOAD = "upload"
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d{3})\.([0-9a-f]{16})\.([\w.-]+)\.jsonl")
 _HOUR = re.compile(r".*/(\d{4}/\d\d/\d\d/\d\d)/([^/]+)\.jsonl")
 _HOUR_FORMAT = "%Y/%m/%d/%H"
+_WIDTHS = (4, 2, 2, 2)
 _LAST_MOMENT = pd.Timedelta(hours=1) - pd.Timedelta(microseconds=1)
 
 
@@ -116,6 +117,39 @@ def files_between(
             yield file
 
 
+def newest_hour(objects: Objects, prefix_uri: str, until: pd.Timestamp) -> pd.Timestamp | None:
+    """The last hour, up to that of a moment, in which labels became known; None: in none.
+
+    Only the names of folders on the way there are looked at, whatever else there is.
+    """
+    prefix = prefix_uri.rstrip("/")
+    for hour in _hours_backwards(objects, prefix, ()):
+        folder = f"{prefix}/{hour.strftime(_HOUR_FORMAT)}"
+        if hour <= until and any(label_file(info.uri) for info in objects.list(folder)):
+            return hour
+    return None
+
+
+def _hours_backwards(
+    objects: Objects, prefix: str, place: tuple[str, ...]
+) -> Iterator[pd.Timestamp]:
+    """The hours that have a folder, the last one first, each looked up when it is asked for."""
+    if len(place) == len(_WIDTHS):
+        hour = _hour("/".join(place))
+        if hour is not None:
+            yield hour
+        return
+    for name in sorted(objects.folders("/".join([prefix, *place])), reverse=True):
+        if name.isdecimal() and len(name) == _WIDTHS[len(place)]:
+            yield from _hours_backwards(objects, prefix, (*place, name))
+
+
+def _hour(place: str) -> pd.Timestamp | None:
+    """The hour of a folder ``yyyy/mm/dd/hh``; None where there is none of that name."""
+    found = pd.to_datetime(place, format=_HOUR_FORMAT, utc=True, errors="coerce")
+    return None if pd.isna(found) else found.as_unit("us")
+
+
 def label_file(uri: str) -> LabelFile | None:
     """What a file's place tells; None for what is no file of labels.
 
@@ -126,7 +160,9 @@ def label_file(uri: str) -> LabelFile | None:
     place = _HOUR.fullmatch(uri)
     if place is None:
         return None
-    hour = pd.to_datetime(place[1], format=_HOUR_FORMAT, utc=True).as_unit("us")
+    hour = _hour(place[1])
+    if hour is None:
+        return None
     named = _NAME.fullmatch(f"{place[2]}.jsonl")
     if named is None:
         return LabelFile(uri, hour + _LAST_MOMENT, UPLOAD)

@@ -6,7 +6,7 @@ Here: what is in them, also where there is no row. Not here: how rows get there
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -55,22 +55,25 @@ LABEL_REFUSED: Mapping[str, str] = {
 }
 
 
-def check_names(columns: Mapping[str, str]) -> None:
+def check_names(columns: Mapping[str, str], answers: Sequence[str] = ()) -> None:
     """Raise ValueError for a feature that is called like a column of ``captures``."""
-    if taken := sorted(CAPTURE.keys() & columns.keys()):
+    if taken := sorted({*CAPTURE, *answers} & columns.keys()):
         raise ValueError(
             f"features {taken} are called like columns of captured predictions: rename them, or "
             "capture nothing (endpoint.capture_share=0)"
         )
 
 
-def typed_captures(frame: pd.DataFrame, features: Mapping[str, str]) -> pd.DataFrame:
+def typed_captures(
+    frame: pd.DataFrame, features: Mapping[str, str], answers: Sequence[str] = ()
+) -> pd.DataFrame:
     """Rows of ``captures`` with every column, in order and typed; no column where none is.
 
     Args:
         features: {feature column: dtype of the feature schema}.
+        answers: the columns of class probabilities, `declaration.Label.answers`.
     """
-    return typed(frame, {**CAPTURE, **features})
+    return typed(frame, {**CAPTURE, **dict.fromkeys(answers, "float64"), **features})
 
 
 def typed_labels(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""How a training job ended, as Dagster shows it.
+"""What only a training job leaves, as Dagster shows it: its artifact and its metrics.
 
-Here: a job's description as metadata, and the failure it means, with whether a retry may help.
-Not here: waiting for the end (follow.py).
+Here: a training job's description as metadata, and the failure it means. Not here: what all kinds
+of jobs show (jobs/outcome.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-# Failures that AWS attributes to itself: trying again may help. An error of the script
-# ("AlgorithmError") or of the request ("ClientError") comes back each time, and is paid each time.
-WORTH_RETRYING = ("CapacityError", "InternalServerError")
+from mlops_assets.resources.sagemaker.jobs import outcome
+from mlops_assets.resources.sagemaker.jobs.kinds import TRAINING
 
 
 def artifact_uri(job: Mapping[str, Any]) -> str | None:
@@ -23,37 +22,30 @@ def artifact_uri(job: Mapping[str, Any]) -> str | None:
 def job_metadata(
     job: Mapping[str, Any], *, adopted: bool, region: str | None
 ) -> dict[str, dg.MetadataValue]:
-    """Metadata of an ended job; durations in seconds.
+    """Metadata of an ended training job; durations in seconds, costs in USD.
 
-    ``region`` (AWS only) gives the console's URL. Spot savings are 1 − billable / training time,
-    as SageMaker's console shows them.
+    ``region`` (AWS only) gives the console's URL.
     """
-    name = job["TrainingJobName"]
-    resources = job.get("ResourceConfig", {})
-    metadata: dict[str, dg.MetadataValue] = {
-        "job_name": dg.MetadataValue.text(name),
-        "job_arn": dg.MetadataValue.text(job["TrainingJobArn"]),
-        "adopted": dg.MetadataValue.bool(adopted),
-        "instance": dg.MetadataValue.text(
-            f"{resources.get('InstanceCount', 1)} × {resources.get('InstanceType', 'unknown')}"
-        ),
-    }
-    if region:
-        metadata["console_url"] = dg.MetadataValue.url(
-            f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/jobs/{name}"
-        )
-    training, billable = job.get("TrainingTimeInSeconds"), job.get("BillableTimeInSeconds")
-    if training is not None:
-        metadata["training_seconds"] = dg.MetadataValue.int(training)
-    if billable is not None:
-        metadata["billable_seconds"] = dg.MetadataValue.int(billable)
-    if job.get("EnableManagedSpotTraining") and training and billable is not None:
-        metadata["spot_savings"] = dg.MetadataValue.float(1 - billable / training)
+    shown = outcome.job_metadata(TRAINING, job, adopted=adopted, region=region)
+    return shown | training_metadata(job)
+
+
+def training_metadata(job: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    """The artifact, and the last value of each metric."""
+    metadata: dict[str, dg.MetadataValue] = {}
     if uri := artifact_uri(job):
         metadata["model_artifact"] = dg.MetadataValue.text(uri)
     for metric in job.get("FinalMetricDataList", []):
         metadata[f"metric_{metric['MetricName']}"] = dg.MetadataValue.float(metric["Value"])
     return metadata
+
+
+def without_model(job: Mapping[str, Any]) -> str:
+    """What a completed job without its artifact lacks, and what to do."""
+    return (
+        f"its artifact {artifact_uri(job)} is missing or empty: nothing is registered. A new run "
+        "trains again"
+    )
 
 
 def failure_of(
@@ -64,28 +56,5 @@ def failure_of(
     has_model: bool,
 ) -> dg.Failure | None:
     """What to raise for an ended job; None where it completed and left its model."""
-    name, status = job["TrainingJobName"], job["TrainingJobStatus"]
-    reason = job.get("FailureReason", "")
-    if status == "Completed" and has_model:
-        return None
-    if status == "Completed":
-        description = (
-            f"Training job {name} completed, but its artifact {artifact_uri(job)} is missing or "
-            "empty: nothing is registered. A new run trains again"
-        )
-    elif status == "Stopped":
-        description = (
-            f"Training job {name} was stopped ({job.get('SecondaryStatus', status)}): it is not "
-            "started again by itself. A new run starts the next attempt"
-        )
-    else:
-        description = f"Training job {name} failed: {reason or 'no reason was given'}"
-    return dg.Failure(
-        description,
-        metadata={
-            **metadata,
-            "failure_reason": reason,
-            "log_tail": dg.MetadataValue.md("```\n" + "\n".join(log_tail) + "\n```"),
-        },
-        allow_retries=status == "Failed" and reason.startswith(WORTH_RETRYING),
-    )
+    incomplete = None if has_model else without_model(job)
+    return outcome.failure(TRAINING, job, metadata, log_tail, incomplete=incomplete)

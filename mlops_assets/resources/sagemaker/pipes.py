@@ -1,9 +1,9 @@
-"""Dagster Pipes through a training job: the context in a channel, messages in the log.
+"""Dagster Pipes through a SageMaker job: the context as an input, messages in the log.
 
-Here: the transport. A context does not fit an environment value (512 characters), so it is an
-object that SageMaker copies into the container; messages are the JSON lines that dagster_pipes
-writes to stdout, picked out of the job's log. A script that knows nothing of Pipes is as welcome.
-Not here: the job itself (training.py).
+Here: the transport. A context does not fit an environment value (512 characters, of processing jobs
+256), so it is an object that SageMaker copies into the container; messages are the JSON lines that
+dagster_pipes writes to stdout, picked out of the job's log. A script that knows nothing of Pipes is
+as welcome. Not here: the job itself (jobs/client.py).
 """
 
 from __future__ import annotations
@@ -31,32 +31,40 @@ if TYPE_CHECKING:
 
 _FILE = "context.json"
 CONTEXT_PATH = f"/opt/ml/input/data/{DAGSTER_CHANNEL}/{_FILE}"
+PROCESSING_CONTEXT_PATH = f"/opt/ml/processing/input/{DAGSTER_CHANNEL}/{_FILE}"
 
 
-class ChannelContextInjector(dg.PipesContextInjector):
-    """Writes the context into the folder ``prefix_uri``, the job's channel `dagster`.
+class ObjectContextInjector(dg.PipesContextInjector):
+    """Writes the context into the folder ``prefix_uri``, which is an input of the job.
 
     The object outlives this process until the job has ended: a job that is still starting, and
     that a later run will adopt, must find it.
+
+    Args:
+        path: where the container finds it; None: in no place, and nothing is written.
     """
 
-    def __init__(self, objects: Objects, prefix_uri: str, *, write: bool) -> None:
+    def __init__(
+        self, objects: Objects, prefix_uri: str, path: str | None = CONTEXT_PATH, *, write: bool
+    ) -> None:
         self._objects = objects
         self._uri = f"{prefix_uri}{_FILE}"
-        self._write = write
+        self._path = path
+        self._write = write and path is not None
 
     @contextmanager
     def inject_context(self, context_data: PipesContextData) -> Iterator[PipesParams]:
         if self._write:
             self._objects.write(self._uri, json.dumps(context_data).encode())
-        yield {PipesDefaultContextLoader.FILE_PATH_KEY: CONTEXT_PATH}
+        yield {} if self._path is None else {PipesDefaultContextLoader.FILE_PATH_KEY: self._path}
 
     def remove(self) -> None:
         """Called once no job will read it any more."""
-        self._objects.delete(self._uri)
+        if self._path is not None:
+            self._objects.delete(self._uri)
 
     def no_messages_debug_text(self) -> str:
-        return f"The context was written to {self._uri} for the job's channel {DAGSTER_CHANNEL!r}."
+        return f"The context was written to {self._uri} for the job's input {DAGSTER_CHANNEL!r}."
 
 
 class LogMessageReader(dg.PipesMessageReader):

@@ -18,7 +18,6 @@ from mlops_assets.resources.sagemaker.names import digest_of, name_of, slugify, 
 
 CODE_CHANNEL = "code"
 DAGSTER_CHANNEL = "dagster"
-IDENTITY_FIELDS = ("TrainingJobName", "Tags")
 _CODE_IN_CONTAINER = f"/opt/ml/input/data/{CODE_CHANNEL}/sourcedir.tar.gz"
 _RESERVED_CHANNELS = (CODE_CHANNEL, DAGSTER_CHANNEL)
 _CHANNEL = re.compile(r"[A-Za-z0-9._-]{1,64}")

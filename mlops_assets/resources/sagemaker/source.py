@@ -1,7 +1,7 @@
-"""A training script's folder as one archive at an address that follows from its content.
+"""A script's folder at an address that follows from its content: as one archive, or file by file.
 
 Here: which files travel, and how they become the same bytes each time. Not here: the request that
-points at the archive (requests.py).
+points at them (requests.py, processing_request.py).
 """
 
 from __future__ import annotations
@@ -58,17 +58,40 @@ def upload_source(objects: Objects, bucket: str, source: Path | Sequence[Path]) 
     The digest covers names, contents and executable bits, not the archive's bytes, which may
     change with the compression library.
     """
-    contents = {
-        name: (path.read_bytes(), os.access(path, os.X_OK))
-        for name, path in sorted(source_files(source).items())
-    }
-    digest = hashlib.sha256()
-    for name, (data, executable) in contents.items():
-        digest.update(f"{name}\0{int(executable)}\0{len(data)}\0".encode() + data)
-    uri = f"s3://{bucket}/code/{digest.hexdigest()[:16]}/sourcedir.tar.gz"
+    contents = _contents(source)
+    uri = f"{_folder(bucket, contents)}/sourcedir.tar.gz"
     if not objects.exists(uri):
         objects.write_if_absent(uri, _archive(contents))
     return uri
+
+
+def upload_files(objects: Objects, bucket: str, source: Path | Sequence[Path]) -> str:
+    """Put each file where their contents say; answers their folder, ``s3://…/<digest>/files``.
+
+    Objects have no modes: an executable is run by its interpreter.
+    """
+    contents = _contents(source)
+    folder = f"{_folder(bucket, contents)}/files"
+    for name, (data, _) in contents.items():
+        uri = f"{folder}/{name}"
+        if not objects.exists(uri):
+            objects.write_if_absent(uri, data)
+    return folder
+
+
+def _contents(source: Path | Sequence[Path]) -> dict[str, tuple[bytes, bool]]:
+    """{name: (content, whether it is executable)}"""
+    return {
+        name: (path.read_bytes(), os.access(path, os.X_OK))
+        for name, path in sorted(source_files(source).items())
+    }
+
+
+def _folder(bucket: str, contents: dict[str, tuple[bytes, bool]]) -> str:
+    digest = hashlib.sha256()
+    for name, (data, executable) in contents.items():
+        digest.update(f"{name}\0{int(executable)}\0{len(data)}\0".encode() + data)
+    return f"s3://{bucket}/code/{digest.hexdigest()[:16]}"
 
 
 def _archive(contents: dict[str, tuple[bytes, bool]]) -> bytes:

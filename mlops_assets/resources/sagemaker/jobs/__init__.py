@@ -1,0 +1,1 @@
+"""SageMaker jobs driven from Dagster: what training, processing, transform and tuning share."""
