@@ -16,6 +16,8 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     "bias": ("captures",),
     "explanation": ("captures",),
     "label_queue": ("captures",),
+    # Its part about the answers; the one about the features comes with them, in their run.
+    "drift": ("served_profile",),
     "audit": ("model",),
     "staleness": ("model",),
     "health": (
@@ -23,25 +25,36 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     ),
     "scorecard": ("health", "audit", "evaluation"),
 }  # fmt: skip
+# Made for the first time by something else: what these follow may come before what they need.
+AGAIN = frozenset({"drift"})
 
 
-def condition(found: Targets, *names: str) -> dg.AutomationCondition[dg.AssetKey]:
-    """Once for each change of what is followed, when nothing of it is in progress."""
+def condition(
+    found: Targets, *names: str, again: bool = False
+) -> dg.AutomationCondition[dg.AssetKey]:
+    """Once for each change of what is followed, when nothing of it is in progress.
+
+    Args:
+        again: only what was made before.
+    """
     changed = dg.AutomationCondition.any_deps_updated().allow(found.selection(*names))
     busy = dg.AutomationCondition.any_deps_in_progress().allow(found.selection(*names))
-    return (
-        changed.since_last_handled() & ~busy & ~dg.AutomationCondition.in_progress()
-    ).with_label(f"after {', '.join(found.existing(*names))}")
+    wanted = changed.since_last_handled() & ~busy & ~dg.AutomationCondition.in_progress()
+    if again:
+        wanted &= ~dg.AutomationCondition.missing()
+    return wanted.with_label(f"after {', '.join(found.existing(*names))}")
 
 
 def conditioned(found: Targets, assets: list[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
     """The assets, each with the condition of its station."""
 
     def add(spec: dg.AssetSpec) -> dg.AssetSpec:
-        names = FOLLOWS.get(spec.key.path[-1], ())
+        station = spec.key.path[-1]
+        names = FOLLOWS.get(station, ())
         if not found.existing(*names):
             return spec
-        return spec.replace_attributes(automation_condition=condition(found, *names))
+        follows = condition(found, *names, again=station in AGAIN)
+        return spec.replace_attributes(automation_condition=follows)
 
     return [asset.map_asset_specs(add) for asset in assets]
 

@@ -68,7 +68,8 @@ def drift(scene: Scene, champion: ModelPackage) -> Evidence:
         record.partition,
         matters >= least,
         words,
-        seen={"champion": champion.arn, "profile": str(record.profile_snapshot)},
+        # Whoever serves: told anew of another champion, the same rows call for the same training.
+        seen={"profile": str(record.profile_snapshot)},
         facts={"matters": f"{matters:.3f}", "columns": ", ".join(dict.fromkeys(columns))[:200]},
     )
 

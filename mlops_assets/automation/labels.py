@@ -1,32 +1,45 @@
 """The sensor `labels`: labels are brought in as they arrive, and what they say of is judged again.
 
-Here: which partitions labels became known in, and which events' partitions they are of. Not here:
-the format of labels (`resources.monitoring.ground_truth`), judging (`assets.monitoring`).
+What a tick costs follows from what is new, not from how much there ever was: of the labels' folder
+the newest hours are listed (all of it once a day), of the table of labels what changed is read.
+Here: what is asked for. Not here: which labels are looked at (`uploads`), whose labels they are
+(`assets.monitoring.captured.ground_truth`), judging.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import BaseModel, ConfigDict
 
-from mlops_assets.assets.monitoring.captured.ground_truth import labels_uri
-from mlops_assets.assets.monitoring.captured.labelled import known_partitions
+from mlops_assets.assets.monitoring.captured.ground_truth import affected
 from mlops_assets.automation.asking import not_begun
 from mlops_assets.automation.targets import Targets
+from mlops_assets.automation.uploads import everything_due, horizon, recent, uploaded
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.begun import Begun
-from mlops_assets.resources.monitoring.ground_truth import files_between
-from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker.names import digest_of
+from mlops_assets.resources.records import RecordNotFound, Store
 
 if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
 
 # What is judged again where labels have come.
 JUDGED = ("performance", "bias", "label_queue")
-# Labels of how many of the newest partitions are looked through for the events that they are of.
-_NEWEST = 40
+# A tick must end in time, whatever came in since the last one.
+_AT_ONCE = 20
+_STATION, _LAST = "labels_judged", "last"
+
+
+class LookedThrough(BaseModel):
+    """Of which labels the events were judged: ``head`` of the table of labels, and the snapshot of
+    each of its partitions. Kept as station ``labels_judged``, partition ``last``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    head: int | None = None
+    partitions: dict[str, int] = {}
 
 
 def build(found: Targets) -> dg.SensorDefinition:
@@ -41,65 +54,69 @@ def build(found: Targets) -> dg.SensorDefinition:
         description=(
             "Watches uploaded labels: materializes ground_truth for the partitions in which they "
             f"became known, then {', '.join(judged)} for the partitions whose events they are of, "
-            "and only those."
+            f"and only those. Labels uploaded up to {horizon(pipeline)} late are found at once, "
+            "later ones within a day."
         ),
         tags=found.tags,
     )
     def labels(
         context: dg.SensorEvaluationContext, lake: LakeResource, store: Store
     ) -> Iterator[dg.RunRequest]:
-        begun = Begun(store, pipeline.name, "labels")
+        begun = Begun(store, pipeline.name, "labels", one_by_one=True)
+        now = dt.datetime.now(dt.UTC)
+        everything = everything_due(context.cursor, now)
+        start = None if everything else recent(pipeline, store, now)
         arrived = [
             _request(found, ["ground_truth"], partition, version)
-            for partition, version in uploaded(pipeline, store).items()
+            for partition, version in uploaded(pipeline, store, start).items()
         ]
-        yield from not_begun(arrived, begun, context.instance)
-        for partition, snapshot in _written(pipeline, lake.open()).items():
-            looked_through = f"{partition}@{snapshot}"
-            if begun.has(looked_through):
-                continue
-            wanted = [
-                _request(found, judged, events, looked_through)
-                for events in labelled_events(pipeline, lake.open(), partition)
-            ]
-            missing = list(not_begun(wanted, begun, context.instance))
-            yield from missing
-            if not missing:
-                begun.mark(looked_through, "each of its runs has begun")
+        missing = list(not_begun(arrived, begun, context.instance))
+        yield from missing
+        if everything and not missing:
+            # Not before all that was found has begun: who dies in between looks again.
+            context.update_cursor(now.isoformat())
+        yield from _judge(found, judged, lake.open(), store, begun, context.instance)
 
     return labels
 
 
-def uploaded(pipeline: MLPipeline, store: Store) -> Mapping[str, str]:
-    """{partition in which labels became known: digest of the files that hold them}."""
-    declared = set(pipeline.partitions.definition.get_partition_keys())
-    files: dict[str, list[str]] = {}
-    for file in files_between(store.open(), labels_uri(pipeline, store), None, None):
-        files.setdefault(pipeline.partitions.containing(file.known_at), []).append(file.uri)
-    return {p: digest_of(found)[:16] for p, found in sorted(files.items()) if p in declared}
+def _judge(
+    found: Targets,
+    judged: Sequence[str],
+    lake: "Lake",
+    store: Store,
+    begun: Begun,
+    instance: dg.DagsterInstance,
+) -> Iterator[dg.RunRequest]:
+    """The stations that judge, for the partitions whose events have other labels than they had."""
+    pipeline = found.pipeline
+    table, before = pipeline.table("ground_truth"), _looked_through(pipeline, store)
+    head = lake.head(table)
+    if head is None or head == before.head:
+        return
+    now, done = lake.snapshots(table), dict(before.partitions)
+    changed = [p for p in reversed(now) if done.get(p) != now[p]]
+    for partition in changed[:_AT_ONCE]:
+        version = f"{partition}@{now[partition]}"
+        wanted = [
+            _request(found, judged, events, version)
+            for events in affected(pipeline, lake, partition, since=done.get(partition))
+        ]
+        missing = list(not_begun(wanted, begun, instance))
+        yield from missing
+        if not missing:
+            done[partition] = now[partition]
+    complete = all(done.get(p) == now[p] for p in changed)
+    if complete or done != before.partitions:
+        seen = LookedThrough(head=head if complete else None, partitions=done)
+        store.save(pipeline.name, _STATION, _LAST, seen)
 
 
-def labelled_events(pipeline: MLPipeline, lake: "Lake", partition: str) -> list[str]:
-    """The partitions of captured events whose labels became known in a partition."""
-    captures = pipeline.table("captures")
-    if not lake.exists(captures):
-        return []
-    truth = lake.read(pipeline.table("ground_truth"), [partition], columns=["event_id"])
-    known = set(truth["event_id"])
-    return [
-        events
-        for events in lake.partitions(captures)
-        if partition in known_partitions(pipeline, events)
-        and not known.isdisjoint(lake.read(captures, [events], columns=["event_id"])["event_id"])
-    ]
-
-
-def _written(pipeline: MLPipeline, lake: "Lake") -> dict[str, int | None]:
-    """{newest partition of the table of labels: the snapshot that wrote it}."""
-    table = pipeline.table("ground_truth")
-    if not lake.exists(table):
-        return {}
-    return {p: lake.partition_snapshot(table, p) for p in lake.partitions(table)[-_NEWEST:]}
+def _looked_through(pipeline: MLPipeline, store: Store) -> LookedThrough:
+    try:
+        return store.load(LookedThrough, pipeline.name, _STATION, _LAST)
+    except RecordNotFound:
+        return LookedThrough()
 
 
 def _request(

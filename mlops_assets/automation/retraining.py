@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from mlops_assets.assets.monitoring.records import Decision
-from mlops_assets.automation.asking import has_begun
+from mlops_assets.automation.asking import UNDER_WAY, has_begun
 from mlops_assets.automation.deciding import DAY, Evidence, decide
 from mlops_assets.automation.evidence import gather, scheduled
 from mlops_assets.automation.local_api import asleep
@@ -28,13 +28,6 @@ from mlops_assets.resources.sagemaker.session import SageMakerResource
 GRACE = dt.timedelta(minutes=5)
 ASLEEP = "The local SageMaker API is not running: start it with `mlops up`."
 _SENSOR = "dagster/sensor_name"
-_UNDER_WAY = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
 # By trigger: the sensor's name after the pipeline's, and what it watches.
 SENSORS: Mapping[Trigger, tuple[str, str]] = {
     "drift": (
@@ -164,7 +157,7 @@ def trainings(instance: dg.DagsterInstance, pipeline: str) -> list[str]:
     model = dg.AssetKey([pipeline, "model"])
     return [
         run.run_id
-        for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNDER_WAY)))
+        for run in instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))
         if run.job_name in jobs or model in (run.asset_selection or ())
     ]
 
@@ -172,7 +165,7 @@ def trainings(instance: dg.DagsterInstance, pipeline: str) -> list[str]:
 def ingesting(instance: dg.DagsterInstance, pipeline: str) -> str | None:
     """The id of a run that is bringing new rows of the pipeline in, queued or under way."""
     features = dg.AssetKey([pipeline, "features"])
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNDER_WAY))):
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY))):
         by_sensor = run.tags.get(_SENSOR) == f"{pipeline}_new_data"
         if by_sensor or features in (run.asset_selection or ()):
             return run.run_id

@@ -11,6 +11,7 @@ from mlops_assets.automation import (
     alarms,
     approval,
     captures,
+    champions,
     dependencies,
     downstream,
     going_back,
@@ -32,7 +33,7 @@ def build(found: Targets) -> list[dg.SensorDefinition]:
         for trigger in pipeline.retraining.on
         if trigger in retraining.SENSORS
     ]
-    sensors += [dependencies.build(found), alarms.build(found)]
+    sensors += [champions.build(found), dependencies.build(found), alarms.build(found)]
     if found.existing(*downstream.FOLLOWS):
         sensors.append(downstream.build(found))
     if "captures" in found.stations:

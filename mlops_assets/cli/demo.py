@@ -6,11 +6,13 @@ are run (`runs`) or what they do (`assets`).
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.syntax import Syntax
 from rich.table import Table
 
+from mlops_assets.assets.monitoring.station import group
 from mlops_assets.assets.records import EvaluationRecord, RegistrationRecord
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
@@ -43,20 +45,38 @@ def run(name: str, partition: str | None) -> None:
     console.print(
         f"[dim]{pipeline.source.describe().rstrip('.')}. Kept in {world.settings.home}[/]\n"
     )
-    for each in [*training_window(available, as_of, pipeline.split.window), as_of]:
+    known = [*training_window(available, as_of, pipeline.split.window), as_of]
+    for each in known:
         _bring(world, pipeline, DATA_STATIONS, each)
     _bring(world, pipeline, pipeline.model_stations, as_of)
     world.sagemaker.client()  # hosts again what a stopped server hosted
+    _watch(world, pipeline, known)
     closing(world, pipeline, as_of, time.monotonic() - started)
 
 
 def _bring(world: World, pipeline: MLPipeline, stations: tuple[str, ...], partition: str) -> None:
     stale = stale_stations(world, pipeline, stations, partition)
     if not stale:
-        console.print(f"[bold]{partition}[/]  {stations[0]} … {stations[-1]}: up to date")
+        which = stations[0] if len(stations) == 1 else f"{stations[0]} … {stations[-1]}"
+        console.print(f"[bold]{partition}[/]  {which}: up to date")
         return
     console.print(f"[bold]{partition}[/]  {', '.join(stale)}")
     materialize(world, pipeline, stale, partition)
+
+
+def _watch(world: World, pipeline: MLPipeline, known: Sequence[str]) -> None:
+    """What the model has learnt from in counts, and the last partition compared with that: what
+    `mlops health` shows before anything was asked. With nothing to compare there is nothing to do.
+    """
+    if len(known) < 2:
+        return
+    last = known[-1]
+    unprofiled = [p for p in known if stale_stations(world, pipeline, ("profile",), p)]
+    if unprofiled:
+        span = " to ".join(f"[bold]{p}[/]" for p in dict.fromkeys((unprofiled[0], last)))
+        console.print(f"{span}  profile")
+        materialize(world, pipeline, ("profile",), last, since=unprofiled[0])
+    _bring(world, pipeline, ("drift",), last)
 
 
 def closing(world: World, pipeline: MLPipeline, as_of: str, seconds: float) -> None:
@@ -161,7 +181,15 @@ sagemaker.update_model_package(ModelPackageArn="{package}", ModelApprovalStatus=
 def _next(pipeline: MLPipeline, as_of: str, package: str | None) -> list[tuple[str, str]]:
     mlops = program()
     return [
-        ("make ui", "the asset graph with its checks, plots and runs, in Dagster's UI"),
+        (
+            f"{mlops} health {pipeline.name}",
+            "how it is doing, and a report to open: much of it waits for requests",
+        ),
+        (
+            "make ui",
+            "the asset graph with its checks, plots and runs, in Dagster's UI; turn on\n"
+            f"    its sensors (Automation), and {group(pipeline)} fills by itself",
+        ),
         (f"{mlops} invoke {pipeline.name} --partition {as_of} --row 8", "ask about another row"),
         (
             f"{mlops} reproduce {package}",

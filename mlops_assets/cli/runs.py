@@ -6,6 +6,7 @@ Not here: what a station does.
 
 import logging
 import re
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 
@@ -20,6 +21,12 @@ from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound
+
+_RANGE_START, _RANGE_END = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+_SHOWN = 240
 
 
 def stale_stations(
@@ -96,9 +103,17 @@ def _blocks(evaluation: dg.AssetCheckEvaluation) -> bool:
 
 
 def materialize(
-    world: World, pipeline: MLPipeline, stations: Sequence[str], partition: str
+    world: World,
+    pipeline: MLPipeline,
+    stations: Sequence[str],
+    partition: str,
+    *,
+    since: str | None = None,
 ) -> None:
     """Run stations of one partition in this process, printing a line a step.
+
+    Args:
+        since: of all partitions from this one on, in one run.
 
     A challenger that does not beat the champion is an outcome, not an error: the champion serves.
 
@@ -106,16 +121,17 @@ def materialize(
         CommandError: a step or a blocking check failed; says where to look.
     """
     keys = [dg.AssetKey([pipeline.name, station]) for station in stations]
+    span = {} if since in (None, partition) else {_RANGE_START: since, _RANGE_END: partition}
     definitions = dg.Definitions.merge(
         world.definitions, dg.Definitions(loggers={"progress": _progress})
     )
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=world.instance,
         asset_selection=keys,
-        partition_key=partition,
+        partition_key=None if span else partition,
         raise_on_error=False,
         run_config={"loggers": {"progress": {}}},
-        tags={"pipeline": pipeline.name, "started by": "mlops"},
+        tags={"pipeline": pipeline.name, "started by": "mlops", **span},
     )
     if result.success:
         return
@@ -180,7 +196,9 @@ class _Progress(logging.Handler):
     def _check(self, evaluation: dg.AssetCheckEvaluation) -> None:
         if not evaluation.passed:
             mark = "[red]✗" if _blocks(evaluation) else "[yellow]!"
-            description = escape(str(evaluation.description))
+            # All of it stands in the UI: here it must not bury what the next step says.
+            words = textwrap.shorten(str(evaluation.description), _SHOWN, placeholder=" …")
+            description = escape(words)
             console.print(f"      {mark} {evaluation.check_name}[/]: {description}", soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from mlops_assets.assets.monitoring.scoring import from_proofs
+from mlops_assets.assets.monitoring.scoring import from_proofs, from_tests
 from mlops_assets.assets.monitoring.scoring.collect import collect, reachable
 from mlops_assets.assets.monitoring.scoring.records import LineState, ScorecardRecord, ScoreLine
 from mlops_assets.assets.monitoring.scoring.rule import SECTIONS
@@ -64,7 +64,7 @@ def _keep_tests(world: World, name: str, report: Path) -> None:
             f"there is no test report {report}: pytest writes one with --junitxml={report}"
         )
     try:
-        proofs = from_proofs.of_test_report(
+        proofs = from_tests.of_test_report(
             report.read_bytes(), pipeline=name, by=person(world.sagemaker)
         )
     except ValueError as error:

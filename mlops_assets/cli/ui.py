@@ -53,8 +53,10 @@ def run(port: int, *, daemon: bool) -> None:
         try:
             # A session each: code servers outlive whoever started them, and only the group reaches
             # those. Appended one by one: what is started must be known when the next one fails.
+            # Reports that its runs write lead back to it, unless another address is declared.
+            address = {"MLOPS_UI_URL": f"http://127.0.0.1:{chosen}", **os.environ}
             for command in _commands(chosen, workspace, daemon=daemon):
-                process = subprocess.Popen(command, start_new_session=True)
+                process = subprocess.Popen(command, start_new_session=True, env=address)
                 started.append(process)
             _serve(f"http://127.0.0.1:{chosen}", started)
         except KeyboardInterrupt:

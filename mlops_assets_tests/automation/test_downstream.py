@@ -80,6 +80,30 @@ def test_a_new_model_is_measured_against_age(world):
     assert ("staleness", None) in ticks.requested()
 
 
+def test_drift_is_told_again_after_captures_where_it_was_told_before(world):
+    """What was answered is known later than the rows that it is about, or earlier: drift of rows
+    that are not here yet would only fail."""
+    ticks = Ticks(world)
+    ticks.requested()
+    ticks.materialized("drift", DAYS[1])
+    ticks.requested()
+    ticks.materialized("served_profile", DAYS[1])
+    ticks.materialized("served_profile", DAYS[2])
+    asked = ticks.requested()
+    assert ("drift", DAYS[1]) in asked
+    assert ("drift", DAYS[2]) not in asked, "its rows are to come, and its drift with them"
+    assert ticks.requested() == set(), "once a change"
+    # What comes with the rows has seen what was answered before; it is not told twice.
+    ticks.materialized("drift", DAYS[2])
+    wanted = ticks.requested()
+    for _ in range(3):
+        assert {name for name, _ in wanted} <= {"health", "scorecard"}, "nothing goes in circles"
+        for name, partition in wanted:
+            ticks.materialized(name, partition)
+        wanted = ticks.requested()
+    assert wanted == set()
+
+
 def test_the_sensor_is_off_and_reaches_its_own_stations_only(world):
     sensor = world.defs.resolve_sensor_def(f"{GROUP}_downstream")
     assert sensor.default_status is dg.DefaultSensorStatus.STOPPED

@@ -10,10 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mlops_assets_tests.automation import crashing_daemon
 from mlops_assets_tests.deliveries import DAYS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PLACES = ("TICK_CREATED", "TICK_HELD", "RUN_IDS_RESERVED", "RUN_CREATED", "RUN_LAUNCHED")
 DEADLINE_S = 240  # no test asserts a time: this only ends one that hangs
 
@@ -22,7 +21,7 @@ def daemon(home: Path, minutes: int, revision: int, place: str) -> int:
     """The exit status of one life of the daemon."""
     arguments = ["deliveries_new_data", str(minutes), str(revision), place]
     with subprocess.Popen(
-        [sys.executable, "-m", crashing_daemon.__name__, *arguments],
+        [sys.executable, "-m", "mlops_assets_tests.automation.crashing_daemon", *arguments],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "MLOPS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
         stdout=subprocess.DEVNULL,

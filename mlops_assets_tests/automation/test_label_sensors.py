@@ -9,7 +9,6 @@ import pytest
 from mlops_assets.assets.monitoring.captured.events import event_id
 from mlops_assets.assets.monitoring.captured.ground_truth import labels_uri
 from mlops_assets.assets.monitoring.captured.labelled import known_partitions
-from mlops_assets.automation.labels import labelled_events
 from mlops_assets.definitions import build_assets
 from mlops_assets.pipeline import Performance
 from mlops_assets.resources.monitoring.ground_truth import upload
@@ -119,7 +118,11 @@ def test_labels_of_nobody_judge_nobody(world):
          "provenance": "upload"}
     )  # fmt: skip
     world.lake.write(f"{GROUP}.ground_truth", DAYS[1], frame)
-    assert labelled_events(world.pipeline, world.lake, DAYS[1]) == []
+    assert asked(world) == set()
+    # The control: a label of an event that was captured.
+    known = captured(world, DAYS[0])[:1]
+    world.lake.write(f"{GROUP}.ground_truth", DAYS[1], frame.assign(event_id=known))
+    assert asked(world) == {("performance", DAYS[0])}
 
 
 def test_new_captures_are_asked_for_by_partition_and_content(world, monkeypatch):
@@ -142,14 +145,3 @@ def test_new_captures_are_asked_for_by_partition_and_content(world, monkeypatch)
     keys = sensor.job.selection.resolve(world.defs.resolve_asset_graph())
     assert {"captures", "skew", "performance"} <= {key.path[-1] for key in keys}
     assert "ground_truth" not in {key.path[-1] for key in keys}
-
-
-def test_new_data_is_not_brought_in_twice_when_runs_are_purged(world):
-    """Row 7 for the source: the first look of a daemon without memory would ingest everything."""
-    requests, _ = world.tick("new_data")
-    assert len(requests) == len(DAYS)
-    for request in requests[:2]:
-        world.started(request, job="any")
-    assert len(world.tick("new_data")[0]) == len(DAYS) - 2
-    left = world.like().tick("new_data")[0]
-    assert {request.partition_key for request in left} == set(DAYS[2:])

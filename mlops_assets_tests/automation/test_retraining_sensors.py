@@ -244,7 +244,7 @@ def test_two_sensors_at_one_moment_start_one_training(world, champion, monkeypat
 
 def test_nothing_is_started_that_somebody_has_stopped(tmp_path):
     world = LoopWorld(Settings.load(home=tmp_path))
-    for sensor in ("drift", "performance", "freshness", "code", "labelled", "guard"):
+    for sensor in ("drift", "performance", "freshness", "code", "labelled", "guard", "champion"):
         asked, why = world.tick(sensor)
         assert asked == []
         assert "is not running: start it with `mlops up`" in why

@@ -11,7 +11,7 @@ import pytest
 
 from mlops_assets_tests.diabetes import write_csv
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 
 
@@ -97,6 +97,14 @@ def test_the_second_demo_changes_nothing(demo, shell):
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("up to date") == 2
     assert shell.mlops("status").stdout == before
+
+
+def test_what_comes_next_names_the_report_on_how_it_is_doing(demo, shell):
+    """Who has a model that serves asks next whether it is well."""
+    assert "mlops health diabetes" in demo
+    assert "diabetes_monitoring fills" in demo
+    done = shell.mlops("health", "diabetes")
+    assert "Serving" in done.stdout, done.stderr
 
 
 def test_reproduce_gives_the_same_bytes(demo, shell):

@@ -9,7 +9,7 @@ from mlops_assets.resources.sagemaker.registry import registry
 from mlops_assets_tests.cli.promotions import Served, deployed, materialized_endpoint, shell_path
 from mlops_assets_tests.cli.test_commands import Shell
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_where_approval_is_manual_it_takes_somebody_else(tmp_path) -> None:

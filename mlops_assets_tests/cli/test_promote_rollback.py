@@ -18,7 +18,7 @@ from mlops_assets_tests.cli.promotions import (
 )
 from mlops_assets_tests.cli.test_commands import Shell
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
