@@ -41,10 +41,11 @@ def best(run: Callable[[], object], repeats: int) -> float:
 
 
 def kinds(rows: int) -> dict[str, pd.Series]:
-    """One column of each kind that costs something of its own."""
+    """One column of each kind that costs something of its own; codes are of one length."""
     rng = np.random.default_rng(0)
     normal = rng.normal(size=rows)
     levels = np.array([f"level {n}" for n in range(105)], dtype=object)
+    codes = np.array([f"level {n:03}" for n in range(105)], dtype=object)
     return {
         "normal, float64": pd.Series(normal),
         "normal, float32": pd.Series(normal.astype(np.float32)),
@@ -57,6 +58,7 @@ def kinds(rows: int) -> dict[str, pd.Series]:
         .repeat(rows)
         .reset_index(drop=True)
         .add(pd.to_timedelta(rng.integers(0, 31_536_000, rows), "s")),
+        "105 codes, str": pd.Series(rng.choice(codes, rows), dtype="str"),
         "105 levels, str": pd.Series(rng.choice(levels, rows), dtype="str"),
         "105 levels, category": pd.Series(pd.Categorical(rng.choice(levels, rows))),
     }

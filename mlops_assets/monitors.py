@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlops_assets.declaration import Gate, require
+from mlops_assets.declaration import Gate, Label, require
 from mlops_assets.ml.bias.metrics import NAMES as BIAS_METRICS
 from mlops_assets.ml.drift.policy import Drift, Thresholds
+from mlops_assets.ml.metrics import IN_LABELS_UNIT
 
 __all__ = [
     "Alerts",
@@ -45,7 +46,10 @@ class Performance:
         bounds: on metrics of captured predictions with their labels; by default the gates that
             the model passed to be registered.
         tolerance: how much worse than the champion's own held-out figure the primary metric may
-            be, beyond its confidence interval.
+            be, beyond its confidence interval: in points of a metric that has no unit (AUC,
+            log-loss, accuracy, R²).
+        tolerance_share: the same for metrics in the label's unit (RMSE, MAE, bias), as a share of
+            the champion's held-out error: .05 allows an RMSE of 21 where 20 was promised.
         least_rows: with fewer labelled rows the performance is unknown.
         labels_within: labels come at most so long after the event; what has none by then counts
             as never labelled.
@@ -55,6 +59,7 @@ class Performance:
 
     bounds: tuple[Gate, ...] = ()
     tolerance: float = 0.02
+    tolerance_share: float = 0.05
     least_rows: int = 500
     labels_within: dt.timedelta = dt.timedelta(days=7)
     capture_gap: float = 0.05
@@ -67,6 +72,31 @@ class Performance:
             f"capture_gap={self.capture_gap} are no bounds",
             "Give a tolerance from 0 on, at least one row, and a share",
         )
+        require(
+            0 <= self.tolerance_share <= 1,
+            "monitors.performance.tolerance_share",
+            f"{self.tolerance_share} is no share",
+            "Give the share of the held-out error that may be lost, such as 0.05",
+        )
+
+    def allowed(self, metric: str, held_out: Mapping[str, float]) -> float | None:
+        """How much worse a metric may be, in its own unit.
+
+        Args:
+            held_out: the champion's held-out figures. A bias, which may be 0, is measured by the
+                error beside it.
+
+        None for a metric in the label's unit of which no held-out error is known.
+
+        >>> watched = Performance()
+        >>> watched.allowed("auc", {}), watched.allowed("rmse", {"rmse": 20.0})
+        (0.02, 1.0)
+        """
+        if metric not in IN_LABELS_UNIT:
+            return self.tolerance
+        errors = (held_out.get(name) for name in (metric, "mae", "rmse") if name != "bias")
+        error = next((value for value in errors if value is not None), None)
+        return None if error is None else self.tolerance_share * error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +146,8 @@ class Monitors:
         rows: bounds on the clean rows of a partition; outside them the check warns.
         label_share: bounds on the mean of the label; outside them the check warns.
         point_in_time_rows: how many rows of a partition are recomputed from truncated data.
+        positive_classes: of a multiclass label, the classes that count as positive ones in bias
+            metrics; needed where facets are declared.
         decision_threshold: the probability from which an answer counts as a positive one (in bias
             metrics and accuracy).
         explained_rows: how many rows of a partition are explained by SHAP values.
@@ -131,6 +163,7 @@ class Monitors:
     drift: Drift = field(default_factory=Drift)
     performance: Performance = field(default_factory=Performance)
     facets: tuple[Facet, ...] = ()
+    positive_classes: tuple[str, ...] = ()
     decision_threshold: float = 0.5
     explained_rows: int = 500
     label_queue: int = 0
@@ -148,6 +181,22 @@ class Monitors:
             "monitors",
             f"explained_rows={self.explained_rows}, label_queue={self.label_queue}",
             "Explain at least one row; 0 turns the label queue off",
+        )
+
+    def check_label(self, label: Label) -> None:
+        """Raise DeclarationError unless the monitors fit the kind of label."""
+        strange = sorted(set(self.positive_classes) - set(label.classes))
+        require(
+            not strange,
+            "monitors.positive_classes",
+            f"{strange} are no classes of {label.column}",
+            f"Choose from {', '.join(label.classes)}" if label.classes else "Leave it empty",
+        )
+        require(
+            bool(self.positive_classes) or label.kind != "multiclass" or not self.facets,
+            "monitors.positive_classes",
+            "is empty, and bias metrics ask which classes are positive ones",
+            f"Name some of {', '.join(label.classes)}",
         )
 
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlops_assets_tests import aws_process
-
 REGION = "us-east-1"
 KEY = "testing"
 
@@ -22,7 +20,7 @@ def aws_server() -> Iterator[str]:
     A process each, for all servers of one process share their buckets, tables and logs.
     """
     with subprocess.Popen(
-        [sys.executable, "-m", aws_process.__name__],
+        [sys.executable, "-m", "mlops_assets_tests.aws_process"],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

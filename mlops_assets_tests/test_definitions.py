@@ -123,7 +123,7 @@ def test_checks_that_guard_the_next_station_block(graph):
         "answers",
     }  # fmt: skip
     assert {name for name, blocking in checks.items() if not blocking} == {
-        "row_count", "label_share", "lookback", "training_window",
+        "row_count", "label_share", "lookback", "training_window", "training_rules",
         "errors", "latency", "agreement", "promised_quality", "serves",
     }  # fmt: skip
 

@@ -101,3 +101,13 @@ def test_a_webhook_is_told_over_https_only_and_its_address_stays_secret(monkeypa
 def test_a_webhook_on_this_machine_may_be_plain_http(monkeypatch):
     monkeypatch.setenv("MLOPS_ALERT_WEBHOOK", "http://127.0.0.1:8080/x")
     assert Settings.load().alert_webhook == "http://127.0.0.1:8080/x"
+
+
+def test_the_address_of_the_ui_is_a_page_and_ends_without_a_slash(monkeypatch):
+    """It stands in links of reports: a script there would run for whoever reads them."""
+    monkeypatch.setenv("MLOPS_UI_URL", "https://dagster.example.com/team/")
+    assert Settings.load().ui_url == "https://dagster.example.com/team"
+    for wrong in ("javascript:alert(1)", "dagster.example.com", "https://", "https://x/?a=b"):
+        monkeypatch.setenv("MLOPS_UI_URL", wrong)
+        with pytest.raises(SettingsError, match=r"MLOPS_UI_URL.* must be the http"):
+            Settings.load()

@@ -34,6 +34,7 @@ def test_a_wrong_search_is_named_with_its_remedy(change, message):
         (lambda: Continuous(0, 1, "log"), "cannot be searched by logarithm"),
         (lambda: Continuous(0.5, 1, "reverse_log"), "the logarithm of what is left to 1"),
         (lambda: Integer(3, 3), "3 to 3 is no range"),
+        (lambda: Integer(0, 3, "reverse_log"), "'reverse_log' is none of whole numbers"),
         (lambda: Categorical(()), "are none, repeated or more than 30"),
         (lambda: Categorical(("a", "a")), "are none, repeated"),
     ],

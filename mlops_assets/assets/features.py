@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.assets.preview import columns, sample, table
+from mlops_assets.assets.records import HistoryRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine, warning
 from mlops_assets.checks.rows import SchemaMismatch, check_rows, failure_summary
 from mlops_assets.ml.point_in_time import differences, recompute
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.records import Store
 
 if TYPE_CHECKING:
     # pyiceberg takes half a second to import, and the code location needs none of it.
@@ -72,7 +74,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             check(pipeline, name, "lookback", "The history that features look back on is there."),
         ],
     )
-    def features(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+    def features(
+        context: dg.AssetExecutionContext, lake: LakeResource, store: Store
+    ) -> dg.MaterializeResult:
         frames: dict[str, pd.DataFrame] = {}
         verdicts: dict[str, dict[str, Verdict]] = {
             "feature_schema": {},
@@ -81,9 +85,11 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         }
         for partition in context.partition_keys:
             rows = lake.open().read(pipeline.table("clean"), [partition])
-            history, lookback = read_history(pipeline, lake.open(), partition, rows)
+            history, lookback, seen = read_history(pipeline, lake.open(), partition, rows)
             made = frames[partition] = pipeline.features(rows, history)
             _require_same_rows(pipeline, partition, rows, made)
+            if pipeline.lookback:
+                store.save(pipeline.name, name, partition, seen)
             context.log.info(f"{partition}: {len(made):,} rows, {len(history):,} of history")
             verdicts["feature_schema"][partition] = _schema(made, pipeline)
             verdicts["point_in_time"][partition] = _point_in_time(pipeline, rows, history, made)
@@ -123,10 +129,13 @@ def _require_same_rows(
 
 def read_history(
     pipeline: MLPipeline, lake: "Lake", partition: str, rows: pd.DataFrame
-) -> tuple[pd.DataFrame, Verdict]:
-    """The clean rows of the look-back before a partition, and whether all of it is in the lake."""
+) -> tuple[pd.DataFrame, Verdict, HistoryRecord]:
+    """The clean rows of the look-back before a partition, whether all of it is in the lake, and in
+    which version."""
     wanted = pipeline.partitions.before(partition, pipeline.lookback) if pipeline.lookback else []
-    there = set(lake.partitions(pipeline.table("clean")))
+    # Before the rows are read: what is written in between counts as not seen.
+    there = lake.snapshots(pipeline.table("clean"))
+    seen = HistoryRecord(partition=partition, clean={p: there[p] for p in wanted if p in there})
     missing = [p for p in wanted if p not in there]
     available = set(pipeline.source.partitions()) if missing else set()
     if not set(missing) & available:
@@ -139,11 +148,11 @@ def read_history(
         )
     window = pipeline.partitions.window(partition)
     if window is None or len(missing) == len(wanted):
-        return rows.iloc[:0], verdict
+        return rows.iloc[:0], verdict, seen
     history = lake.read(pipeline.table("clean"), [p for p in wanted if p in there])
     times = history[pipeline.event_time]
     keep = (times >= window[0] - pipeline.lookback) & (times < window[0])
-    return history.loc[keep].reset_index(drop=True), verdict
+    return history.loc[keep].reset_index(drop=True), verdict, seen
 
 
 def _schema(frame: pd.DataFrame, pipeline: MLPipeline) -> Verdict:

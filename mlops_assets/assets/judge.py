@@ -15,13 +15,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.blocks import event_blocks
 from mlops_assets.assets.champion import Champion
 from mlops_assets.assets.records import EvaluationRecord, GateResult, ModelRecord, SplitRecord
 from mlops_assets.checks.gates import absolute, against_baselines, against_champion, leakage
 from mlops_assets.checks.results import Verdict
 from mlops_assets.ml import baselines, metrics
 from mlops_assets.ml.artifact.errors import ArtifactError
-from mlops_assets.ml.compare import blocks_of_time
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import Store
@@ -39,7 +39,7 @@ class Judged:
 
 
 def metric_function(pipeline: MLPipeline) -> Callable[[ArrayLike, ArrayLike], dict[str, float]]:
-    return metrics.binary if pipeline.label.kind == "binary" else metrics.regression
+    return metrics.BY_KIND[pipeline.label.kind]
 
 
 def judge(pipeline: MLPipeline, store: Store, partition: str, now: Champion | None) -> Judged:
@@ -76,6 +76,7 @@ def judge(pipeline: MLPipeline, store: Store, partition: str, now: Champion | No
             train[pipeline.label.column],
             holdout[columns],
             pipeline.label.kind,
+            max(len(pipeline.label.classes), 2),
         )
     # The champion itself, evaluated again, would only repeat the model's column.
     rival = now if now is not None and now.artifact_digest != model.artifact_digest else None
@@ -140,15 +141,12 @@ def _against_champion(
         return Verdict(True, f"not compared with the champion (as of {now.as_of}): {not_compared}")
     if "champion" not in answers:
         return Verdict(True, f"this model is the champion, {now.package_arn}")
-    block = pipeline.evaluation.block
     return against_champion(
         pipeline.evaluation,
         holdout[pipeline.label.column].to_numpy(float),
         answers["model"],
         answers["champion"],
-        blocks=blocks_of_time(holdout[pipeline.event_time], block, pipeline.partitions.time_zone)
-        if block and pipeline.event_time
-        else None,
+        blocks=event_blocks(pipeline, holdout),
     )
 
 

@@ -91,13 +91,13 @@ def held_out(pipeline: MLPipeline, store: Store, package: ModelPackage) -> HeldO
     rows = frame.iloc[places]
     truth = rows[pipeline.label.column].to_numpy(float)
     metric = pipeline.evaluation.primary
-    binary = pipeline.label.kind == "binary"
+    probable = pipeline.label.kind != "regression"
     spread = float(np.std(truth)) if len(truth) else 1.0
     return HeldOut(
         rows=json_rows(rows, pipeline.feature_columns),
         expected=Expected(metric, package.metrics.get(metric), len(frame), truth),
-        scale=1.0 if binary else spread or 1.0,
-        unit="in probability" if binary else "standard deviations of the label",
+        scale=1.0 if probable else spread or 1.0,
+        unit="in probability" if probable else "standard deviations of the label",
     )
 
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 
+_SETTINGS = ("sagemaker_", "_tuning_objective_metric")  # as the service's own toolkit has it
+
+
 class ContainerError(Exception):
     """The job's configuration is wrong; the message becomes the job's FailureReason."""
 
@@ -65,7 +68,8 @@ class TrainingJob:
     """A training job as the container sees it.
 
     `hyperparameters` are the user's, decoded from JSON where they are JSON; those that begin with
-    `sagemaker_` are for the container and stand in `settings`.
+    `sagemaker_`, and the metric that a tuning job names, are for the container and stand in
+    `settings`.
     """
 
     paths: Paths
@@ -79,7 +83,7 @@ class TrainingJob:
         """Read input/config. Raises ContainerError for files that are not as documented."""
         raw = _read(paths, "hyperparameters.json")
         decoded = {name: _decode(value) for name, value in raw.items()}
-        settings = {k: v for k, v in decoded.items() if k.startswith("sagemaker_")}
+        settings = {k: v for k, v in decoded.items() if k.startswith(_SETTINGS)}
         user = {k: v for k, v in decoded.items() if k not in settings}
         channels = _read(paths, "inputdataconfig.json")
         for name, channel in channels.items():

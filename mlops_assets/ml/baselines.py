@@ -30,11 +30,13 @@ def fit_predict(
     train_y: ArrayLike,
     holdout_X: pd.DataFrame,
     kind: Kind,
+    classes: int = 2,
 ) -> np.ndarray:
     """Fit baseline `name` on the training rows and predict the held-out ones.
 
     Returns (n,) probabilities of 1 for binary, (n,) values for regression, (n, k) probabilities
-    for multiclass, where train_y holds 0..k-1. 'prior' answers the class shares, 'majority' the
+    for multiclass, where train_y holds 0..k-1; k is at least `classes`, of which the training rows
+    may lack some. 'prior' answers the class shares, 'majority' the
     most frequent class with certainty, 'mean' the mean, 'linear' a logistic or ridge regression.
     Deterministic. ValueError for an unknown name or kind, a name that does not fit the kind,
     null labels, or no training rows.
@@ -57,8 +59,8 @@ def fit_predict(
     if name == "mean":
         return np.full(len(holdout_X), labels.mean())
     if name == "linear":
-        return _linear(train_X, labels, holdout_X, kind)
-    shares = np.bincount(labels.astype(int), minlength=2) / len(labels)
+        return _linear(train_X, labels, holdout_X, kind, classes)
+    shares = np.bincount(labels.astype(int), minlength=classes) / len(labels)
     if name == "majority":
         shares = np.eye(len(shares))[shares.argmax()]
     answer = np.tile(shares, (len(holdout_X), 1))
@@ -66,7 +68,7 @@ def fit_predict(
 
 
 def _linear(
-    train_X: pd.DataFrame, labels: np.ndarray, holdout_X: pd.DataFrame, kind: Kind
+    train_X: pd.DataFrame, labels: np.ndarray, holdout_X: pd.DataFrame, kind: Kind, width: int
 ) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -74,7 +76,7 @@ def _linear(
     if kind == "regression":
         return Ridge(alpha=1.0).fit(train, labels).predict(holdout)
     classes = labels.astype(int)
-    width = max(int(classes.max()) + 1, 2)
+    width = max(int(classes.max()) + 1, width)
     answer = np.zeros((len(holdout), width))
     present = np.unique(classes)
     if len(present) == 1:

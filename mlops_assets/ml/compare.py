@@ -15,7 +15,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlops_assets.ml import weighted
-from mlops_assets.ml.metrics import LOWER_IS_BETTER, checked_binary, checked_regression
+from mlops_assets.ml.blocks import block_numbers
+from mlops_assets.ml.metrics import (
+    LOWER_IS_BETTER,
+    checked_binary,
+    checked_multiclass,
+    checked_regression,
+)
 
 MetricFunction = Callable[[np.ndarray, np.ndarray], float]
 
@@ -71,8 +77,7 @@ def paired_bootstrap(
     if np.isnan(value):
         raise ValueError(f"{metric} is undefined on these {rows} rows: compare on more rows")
     rng = np.random.default_rng(seed)
-    members = _members(blocks, rows)
-    count = rows if members is None else int(members.max()) + 1
+    members, count = block_numbers(blocks, rows)
     drawn = np.empty(repeats)
     for repeat in range(repeats):
         times = np.bincount(rng.integers(0, count, count), minlength=count)
@@ -101,22 +106,6 @@ def challenger_wins(difference: Difference, metric: str) -> bool:
     return difference.high < 0 if metric in LOWER_IS_BETTER else difference.low > 0
 
 
-def _members(blocks: ArrayLike | None, rows: int) -> np.ndarray | None:
-    """(rows,) the number of each row's block; None where every row is its own."""
-    if blocks is None:
-        return None
-    given = np.asarray(blocks)
-    if given.shape != (rows,):
-        raise ValueError(f"blocks of shape {given.shape} for {rows} rows: give one for each row")
-    names, members = np.unique(given, return_inverse=True)
-    if len(names) < 2:
-        raise ValueError(
-            f"all {rows} rows are of one block ({names[0]}): nothing can be drawn; compare over "
-            "more time, or by shorter blocks"
-        )
-    return members
-
-
 def _of_weights(metric: str | MetricFunction, y: ArrayLike, p: ArrayLike) -> weighted.Weighted:
     if callable(metric):
         truth, prediction = np.asarray(y), np.asarray(p)
@@ -127,9 +116,11 @@ def _of_weights(metric: str | MetricFunction, y: ArrayLike, p: ArrayLike) -> wei
             return float(metric(truth[rows], prediction[rows]))
 
         return resampled
+    if np.ndim(p) == 2 and metric in weighted.MULTICLASS:
+        return weighted.MULTICLASS[metric](*checked_multiclass(y, p))
     if metric in weighted.BINARY:
         return weighted.BINARY[metric](*checked_binary(y, p))
     if metric in weighted.REGRESSION:
         return weighted.REGRESSION[metric](*checked_regression(y, p))
-    known = ", ".join([*weighted.BINARY, *weighted.REGRESSION])
+    known = ", ".join(dict.fromkeys([*weighted.BINARY, *weighted.REGRESSION, *weighted.MULTICLASS]))
     raise ValueError(f"metric {metric!r} is unknown: give one of {known}, or a function")

@@ -2,7 +2,8 @@
 
 A feature's values are shuffled among the rows; what the model then answers worse is what the
 feature is worth to it (Breiman, "Random Forests", Machine Learning 45, 2001, section 10). Features
-that tell the same thing stand in for each other, so they are shuffled together, as a group.
+that tell the same thing stand in for each other, so they are shuffled together, as a group. A
+feature of noise is worth nothing on average, for shuffled it is the noise that it was.
 
 Belongs here: the groups, the permutation and its interval. Does not belong here: the model, nor
 what follows from a feature that does not help.
@@ -19,28 +20,25 @@ from numpy.typing import ArrayLike
 
 from mlops_assets.ml.compare import paired_bootstrap
 from mlops_assets.ml.metrics import LOWER_IS_BETTER
+from mlops_assets.ml.pooling import Estimate
 
 Answer = Callable[[pd.DataFrame], np.ndarray]
-_REPEATS = 100
+_REPEATS = 200
 _SAME = 0.9
 
 
 @dataclass(frozen=True)
 class Benefit:
-    """What a group of features is worth: the loss of quality without it, above 0 is worth.
-
-    ``low`` and ``high`` bound it with 95 % confidence; ``helps``: the whole interval is above 0.
-    """
+    """What a group of features is worth: the loss of quality without it, above 0 is worth."""
 
     group: str
     features: tuple[str, ...]
-    value: float
-    low: float
-    high: float
+    worth: Estimate
 
     @property
     def helps(self) -> bool:
-        return self.low > 0
+        """Whether the whole 95 % interval is above 0."""
+        return self.worth.low > 0
 
 
 def groups(rows: pd.DataFrame, *, same: float = _SAME) -> dict[str, tuple[str, ...]]:
@@ -80,6 +78,7 @@ def benefits(
     metric: str,
     grouped: Mapping[str, Sequence[str]],
     *,
+    blocks: np.ndarray | None = None,
     seed: int = 0,
 ) -> list[Benefit]:
     """Each group's worth on the rows, the most valuable first; deterministic in ``seed``.
@@ -89,6 +88,8 @@ def benefits(
         rows: held out, (n, features).
         truth: (n,) labels.
         metric: by name, as `ml.compare.paired_bootstrap` takes it.
+        blocks: (n,) of what each row belongs to, such as its day, where rows of one are no
+            evidence independent of each other.
 
     Raises:
         ValueError: the metric refuses the labels or answers.
@@ -102,9 +103,11 @@ def benefits(
         for feature in features:
             # The rows' own index: assigned by position, not aligned back into its old order.
             shuffled[feature] = rows[feature].take(order).set_axis(rows.index)
-        lost = paired_bootstrap(metric, truth, answer(shuffled), whole, repeats=_REPEATS)
+        lost = paired_bootstrap(
+            metric, truth, answer(shuffled), whole, repeats=_REPEATS, blocks=blocks
+        )
         value, low, high = lost.value, lost.low, lost.high
         if metric not in LOWER_IS_BETTER:
             value, low, high = -value, -high, -low
-        found.append(Benefit(group, tuple(features), value, low, high))
-    return sorted(found, key=lambda benefit: (-benefit.value, benefit.group))
+        found.append(Benefit(group, tuple(features), Estimate(len(rows), value, low, high)))
+    return sorted(found, key=lambda benefit: (-benefit.worth.value, benefit.group))

@@ -19,6 +19,12 @@ LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "rmse", "mae"})
 """Metrics that fall as a model gets better. `bias` and `base_rate` have no better direction."""
 
 
+IN_LABELS_UNIT = frozenset({"rmse", "mae", "bias"})
+"""Metrics in the unit of a regression's label: what is much of one is nothing of another."""
+SUMS_WITHIN = 1e-3
+"""Probabilities of all classes may miss 1 by so much: a model computes in single precision."""
+
+
 def binary(y: ArrayLike, p: ArrayLike) -> dict[str, float]:
     """auc, pr_auc, log_loss, brier, ece, accuracy, base_rate of probabilities p for labels y.
 
@@ -50,39 +56,27 @@ def regression(y: ArrayLike, p: ArrayLike) -> dict[str, float]:
 def multiclass(
     y: ArrayLike, p: ArrayLike, classes: Sequence[object] | None = None
 ) -> dict[str, float]:
-    """accuracy, log_loss, brier, ece (of the top class), macro auc (one against rest), base_rate.
+    """accuracy, macro_f1, log_loss, brier, ece (of the top class), macro auc, base_rate.
 
     y: (n,) positions into p's columns, or members of `classes`; p: (n, k) rows that sum to 1
-    within 1e-3. auc is the mean over the classes present, NaN when only one is. base_rate is
-    the share of the most frequent class.
+    within 1e-3. auc is the mean over the classes present, each against the rest, NaN when only one
+    is; macro_f1 that over the classes that rows have or are told. base_rate is the share of the
+    most frequent class.
 
     >>> multiclass(["b", "a"], [[0.2, 0.8], [0.9, 0.1]], classes=["a", "b"])["accuracy"]
     1.0
     """
-    probability = np.asarray(p, dtype=float)
-    if probability.ndim != 2 or probability.shape[1] < 2:
-        raise ValueError(f"p has shape {probability.shape}: multiclass wants (rows, classes >= 2)")
-    truth = _class_positions(y, classes, probability.shape[1])
-    _require_rows(truth, probability)
-    _require_finite("p", probability.ravel())
-    sums = probability.sum(axis=1)
-    if probability.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-        worst = int(np.abs(sums - 1).argmax())
-        raise ValueError(f"p[{worst}] = {probability[worst]} is no distribution over the classes")
-    rows, hit = np.arange(len(truth)), np.eye(probability.shape[1])[truth]
-    top = probability.argmax(axis=1)
+    truth, probability = checked_multiclass(y, p, classes)
     ones = np.ones(len(truth))
-    areas = [weighted.auc(hit[:, k], probability[:, k])(ones) for k in np.unique(truth)]
-    shares = np.bincount(truth) / len(truth)
-    likelihood = np.clip(probability[rows, truth], 1e-15, None)
-    return {
-        "accuracy": float((top == truth).mean()),
-        "log_loss": float(-np.log(likelihood).mean()),
-        "brier": float(((probability - hit) ** 2).sum(axis=1).mean()),
-        "ece": weighted.ece((top == truth).astype(float), probability[rows, top])(ones),
-        "auc": float(np.mean(areas)),
-        "base_rate": float(shares.max()),
-    }
+    return {n: metric(truth, probability)(ones) for n, metric in weighted.MULTICLASS.items()}
+
+
+BY_KIND: Mapping[str, Callable[[ArrayLike, ArrayLike], dict[str, float]]] = {
+    "binary": binary,
+    "regression": regression,
+    "multiclass": multiclass,
+}
+"""The metrics of each kind of label."""
 
 
 def undefined(values: Mapping[str, float]) -> tuple[str, ...]:
@@ -191,6 +185,23 @@ def checked_regression(y: ArrayLike, p: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return truth, value
 
 
+def checked_multiclass(
+    y: ArrayLike, p: ArrayLike, classes: Sequence[object] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """y as class numbers (n,) and p as float64 (n, k), or ValueError naming the first bad row."""
+    probability = np.asarray(p, dtype=float)
+    if probability.ndim != 2 or probability.shape[1] < 2:
+        raise ValueError(f"p has shape {probability.shape}: multiclass wants (rows, classes >= 2)")
+    truth = _class_positions(y, classes, probability.shape[1])
+    _require_rows(truth, probability)
+    _require_finite("p", probability.ravel())
+    off = np.abs(probability.sum(axis=1) - 1)
+    if probability.min() < 0 or off.max() > SUMS_WITHIN:
+        worst = int(np.where(probability.min(axis=1) < 0, np.inf, off).argmax())
+        raise ValueError(f"p[{worst}] = {probability[worst]} is no distribution over the classes")
+    return truth, probability
+
+
 def _class_positions(y: ArrayLike, classes: Sequence[object] | None, width: int) -> np.ndarray:
     labels = np.asarray(y)
     if classes is not None:
@@ -198,7 +209,8 @@ def _class_positions(y: ArrayLike, classes: Sequence[object] | None, width: int)
             raise ValueError(f"{len(classes)} classes, but p has {width} columns")
         positions = pd.Index(list(classes)).get_indexer(pd.Index(labels))
     else:
-        positions = labels.astype(int)
+        whole = np.isfinite(labels) & (labels == np.floor(labels))
+        positions = np.where(whole, labels, -1).astype(int)
     strange = np.flatnonzero((positions < 0) | (positions >= width))
     if len(strange):
         first = strange[0]

@@ -15,37 +15,49 @@ from numpy.typing import ArrayLike
 
 from mlops_assets.ml.compare import paired_bootstrap
 from mlops_assets.ml.metrics import LOWER_IS_BETTER
+from mlops_assets.ml.pooling import Estimate
 
 _REPEATS = 200
 
 
 @dataclass(frozen=True)
 class SliceQuality:
-    """How much better than its own mean a slice is answered, above 0 is better, with 95 %."""
+    """How much better than its own mean a slice is answered; above 0 is better."""
 
     column: str
     value: str
-    rows: int
-    gain: float
-    low: float
-    high: float
+    gain: Estimate
+
+    @property
+    def name(self) -> str:
+        """``carrier = FL``."""
+        return f"{self.column} = {self.value}"
 
     @property
     def sufficient(self) -> bool:
-        return self.low > 0
+        """Whether the whole 95 % interval is above 0."""
+        return self.gain.low > 0
 
 
 def of_slices(
-    metric: str, y: ArrayLike, p: ArrayLike, slices: pd.DataFrame, min_rows: int
+    metric: str,
+    y: ArrayLike,
+    p: ArrayLike,
+    slices: pd.DataFrame,
+    min_rows: int,
+    *,
+    blocks: np.ndarray | None = None,
 ) -> list[SliceQuality]:
     """Each value of each column with at least ``min_rows`` rows and more than one label.
 
-    y, p: (n,); slices: (n, columns), by position.
+    y: (n,); p: (n,), or (n, k) of k classes that y holds the numbers of; slices: (n, columns), by
+    position; blocks: (n,), drawn as a whole, as `ml.compare.paired_bootstrap` takes them. A slice
+    within a single block is left out.
 
     >>> y = [0, 1] * 50
     >>> found = of_slices("log_loss", y, [0.1, 0.9] * 50, pd.DataFrame({"s": ["a"] * 100}), 10)
-    >>> found[0].value, found[0].sufficient
-    ('a', True)
+    >>> found[0].name, found[0].sufficient
+    ('s = a', True)
     """
     truth, answers = np.asarray(y, float), np.asarray(p, float)
     found = []
@@ -55,14 +67,28 @@ def of_slices(
             mine = codes == code
             if mine.sum() < max(min_rows, 2) or len(np.unique(truth[mine])) < 2:
                 continue
-            mean = np.full(int(mine.sum()), truth[mine].mean())
-            better = paired_bootstrap(metric, truth[mine], answers[mine], mean, repeats=_REPEATS)
+            within = None if blocks is None else blocks[mine]
+            if within is not None and len(np.unique(within)) < 2:
+                continue
+            better = paired_bootstrap(
+                metric,
+                truth[mine],
+                answers[mine],
+                _own_mean(truth[mine], answers[mine]),
+                repeats=_REPEATS,
+                blocks=within,
+            )
             sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
             low, high = sorted((sign * better.low, sign * better.high))
             name = "missing" if code == -1 else str(values[code])
-            found.append(
-                SliceQuality(
-                    str(column), name, int(mine.sum()), sign * better.value, float(low), float(high)
-                )
-            )
+            gain = Estimate(int(mine.sum()), sign * better.value, float(low), float(high))
+            found.append(SliceQuality(str(column), name, gain))
     return found
+
+
+def _own_mean(truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """What knows nothing but the slice answers: its mean, or the shares of its classes."""
+    if answers.ndim == 1:
+        return np.full(len(truth), truth.mean())
+    shares = np.bincount(truth.astype(int), minlength=answers.shape[1]) / len(truth)
+    return np.tile(shares, (len(truth), 1))

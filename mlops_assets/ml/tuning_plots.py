@@ -18,6 +18,8 @@ def history(values: Sequence[float | None], *, metric: str, minimize: bool) -> b
     Args:
         values: one a job; None where it left none, which is drawn as a mark at the foot.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = canvas(6.4, 3.6, f"{metric} of each training job of the search")
     jobs = np.arange(1, len(values) + 1)
     found = np.array([np.nan if value is None else value for value in values], dtype=float)
@@ -36,6 +38,6 @@ def history(values: Sequence[float | None], *, metric: str, minimize: bool) -> b
         )
     axes.set_xlabel("training job", color=INK, fontsize=9)
     axes.set_ylabel(metric, color=INK, fontsize=9)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(axes, "upper right" if minimize else "lower right")
     return png(figure)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 Weighted = Callable[[np.ndarray], float]
+Metric = Callable[[np.ndarray, np.ndarray], Weighted]
 
 ECE_BINS = 15  # Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2
 _CLIP = 1e-15
@@ -132,7 +133,62 @@ def r2(y: np.ndarray, p: np.ndarray) -> Weighted:
     return weighted
 
 
-BINARY: dict[str, Callable[[np.ndarray, np.ndarray], Weighted]] = {
+def top_class(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) whether each row's most probable class is its own, 1.0 or 0.0, and (n,) how probable.
+
+    As labels and answers of a binary model these say whether confidence is deserved (Guo et al.,
+    "On Calibration of Modern Neural Networks", ICML 2017, section 2).
+    """
+    top = p.argmax(axis=1)
+    return (top == y).astype(float), p[np.arange(len(p)), top]
+
+
+def _of_top_class(metric: Metric) -> Metric:
+    return lambda y, p: metric(*top_class(y, p))
+
+
+def class_log_loss(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean negative log-likelihood of the row's own class in nats, p clipped from below."""
+    return _mean_of(-np.log(np.clip(p[np.arange(len(p)), y.astype(int)], _CLIP, None)))
+
+
+def class_brier(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean squared distance of the probabilities from the row's own class, 0 to 2 (Brier 1950)."""
+    return _mean_of(((p - np.eye(p.shape[1])[y.astype(int)]) ** 2).sum(axis=1))
+
+
+def class_auc(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean over the classes present of the AUC of each against the rest."""
+    areas = [auc((y == k).astype(float), p[:, k]) for k in np.unique(y).astype(int)]
+
+    def weighted(w: np.ndarray) -> float:
+        found = np.array([area(w) for area in areas])
+        defined = found[~np.isnan(found)]
+        return float(defined.mean()) if len(defined) else float("nan")
+
+    return weighted
+
+
+def macro_f1(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Mean of the classes' F1 scores, of those that rows have or are told, as in scikit-learn."""
+    classes, own, told = p.shape[1], y.astype(int), p.argmax(axis=1)
+    right = own == told
+
+    def weighted(w: np.ndarray) -> float:
+        hits = np.bincount(own[right], w[right], classes)
+        either = np.bincount(own, w, classes) + np.bincount(told, w, classes)
+        return float((2 * hits[either > 0] / either[either > 0]).mean())
+
+    return weighted
+
+
+def most_frequent(y: np.ndarray, p: np.ndarray) -> Weighted:
+    """Share of the most frequent class."""
+    own = y.astype(int)
+    return lambda w: float(np.bincount(own, w).max() / w.sum())
+
+
+BINARY: dict[str, Metric] = {
     "auc": auc,
     "pr_auc": pr_auc,
     "log_loss": log_loss,
@@ -141,9 +197,18 @@ BINARY: dict[str, Callable[[np.ndarray, np.ndarray], Weighted]] = {
     "accuracy": accuracy,
     "base_rate": base_rate,
 }
-REGRESSION: dict[str, Callable[[np.ndarray, np.ndarray], Weighted]] = {
+REGRESSION: dict[str, Metric] = {
     "rmse": rmse,
     "mae": mae,
     "r2": r2,
     "bias": bias,
+}
+MULTICLASS: dict[str, Metric] = {
+    "accuracy": _of_top_class(base_rate),
+    "macro_f1": macro_f1,
+    "log_loss": class_log_loss,
+    "brier": class_brier,
+    "ece": _of_top_class(ece),
+    "auc": class_auc,
+    "base_rate": most_frequent,
 }

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.blocks import event_blocks
 from mlops_assets.ml import metrics
-from mlops_assets.ml.compare import Difference, blocks_of_time, paired_bootstrap
+from mlops_assets.ml.compare import Difference, paired_bootstrap
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.replay.rows import Month
 from mlops_assets.resources.records import Store
@@ -44,29 +45,20 @@ class Answers:
 
     def metrics(self, package_arn: str) -> dict[str, float]:
         """A model's metrics; an undefined one (AUC of one class) is left out."""
-        binary = self.pipeline.label.kind == "binary"
-        measure = metrics.binary if binary else metrics.regression
+        measure = metrics.BY_KIND[self.pipeline.label.kind]
         found = measure(self._truth, self._of(package_arn))
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def difference(self, arn: str, other_arn: str) -> Difference:
         """The primary metric of one minus the other's, with the 95 % interval of what is noise:
         by blocks of time where the pipeline declares them."""
-        evaluation, event_time = self.pipeline.evaluation, self.pipeline.event_time
-        blocks = (
-            blocks_of_time(
-                self._rows[event_time], evaluation.block, self.pipeline.partitions.time_zone
-            )
-            if evaluation.block and event_time
-            else None
-        )
         return paired_bootstrap(
-            evaluation.primary,
+            self.pipeline.evaluation.primary,
             self._truth,
             self._of(arn),
             self._of(other_arn),
             repeats=_REPEATS,
-            blocks=blocks,
+            blocks=event_blocks(self.pipeline, self._rows),
         )
 
     def _of(self, package_arn: str) -> np.ndarray:

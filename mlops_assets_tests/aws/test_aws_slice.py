@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from mlops_assets_tests.aws.world import BUCKET, ROOT, Run, World, new_world
+from mlops_assets_tests.aws.world import BUCKET, Run, World, new_world
 from mlops_assets_tests.aws_server import glue_catalog
-from mlops_assets_tests.deploy import policy
+from mlops_assets_tests.deploy.template import CORE_FILE, parse
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 TABLES = {"raw", "clean", "quarantine", "features", "profile"}
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 A_PATIENT = {
@@ -101,7 +101,7 @@ def job(done: Slice) -> dict[str, Any]:
 
 def test_the_environment_is_what_the_stack_prints(world: World) -> None:
     """Settings that no output of the stack fills would be found out after the deployment."""
-    outputs = policy.parse(str(ROOT / "deploy/cloudformation/core.yaml"))["Outputs"].values()
+    outputs = parse(CORE_FILE)["Outputs"].values()
     printed = {output["Description"] for output in outputs}
     # Only where a key or a topic is given to the stack.
     given = {"MLOPS_SIGNING_KEY", "MLOPS_VERIFY_KEY", "MLOPS_ALERT_TOPIC_ARN"}

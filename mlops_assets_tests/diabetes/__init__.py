@@ -81,7 +81,10 @@ def declare(location: Path | str, *, name: str = "diabetes") -> MLPipeline:
         training=Training(
             script=Path(__file__).parent / "train.py",
             hyperparameters={"num_boost_round": 60, "max_depth": 2, "learning_rate": 0.1},
-            metrics={"train:rmse": r"train-rmse:([0-9.]+)"},
+            metrics={
+                "train:rmse": r"train-rmse:([0-9.]+)",
+                "holdout:rmse": r"holdout-rmse:([0-9.]+)",
+            },
         ),
         baselines=("mean",),
         evaluation=Evaluation(

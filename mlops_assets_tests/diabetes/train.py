@@ -43,6 +43,11 @@ def main() -> None:
     )
     rmse = float(np.sqrt(np.mean((booster.predict(matrix) - train[options.label]) ** 2)))
     print(f"train-rmse:{rmse:.4f}", flush=True)
+    if "SM_CHANNEL_HOLDOUT" in os.environ:
+        holdout = pd.read_parquet(os.environ["SM_CHANNEL_HOLDOUT"])
+        told = booster.predict(xgboost.DMatrix(encode(holdout, numbers).astype(np.float32)))
+        rmse = float(np.sqrt(np.mean((told - holdout[options.label]) ** 2)))
+        print(f"holdout-rmse:{rmse:.4f}", flush=True)
 
     model_dir = Path(os.environ["SM_MODEL_DIR"])
     booster.save_model(model_dir / "model.ubj")

@@ -47,26 +47,31 @@ def test_a_flag_on_a_column_that_is_not_drawn_is_no_error():
 
 
 @pytest.mark.parametrize(
-    "png",
+    "draw",
     [
-        health_plots.drift(pd.DataFrame(), set()),
-        health_plots.drift(pd.DataFrame(np.nan, index=["a"], columns=MONTHS[:1]), set()),
-        health_plots.quality("auc", FIGURES, bounds={"bound: auc ≥ 0.72": 0.38}),
-        health_plots.quality("auc", FIGURES.iloc[:1], bounds={}),
-        health_plots.quality("auc", FIGURES.iloc[:0], bounds={}),
-        health_plots.quality("$auc", FIGURES.assign(value=math.nan), bounds={}),
-        health_plots.over_partitions("gap", {"gap": [math.nan, 0.1]}, MONTHS[:2], "unit"),
-        health_plots.over_partitions("gap", {}, [], "unit"),
-        health_plots.staleness("auc", [1, 2], [0.7, 0.6], [0.6, 0.5], [0.8, 0.7], "months", now=1),
-        health_plots.staleness("auc", [], [], [], [], "months"),
-        health_plots.traffic(pd.DataFrame({"answered": [3, 0]}, index=["06-01", "06-02"])),
-        health_plots.traffic(pd.DataFrame({"answered": [0]}, index=["06-01"])),
-        audit_plots.benefits(["a"], np.array([[0.1, 0.2, 0.3]]), "auc"),
-        audit_plots.benefits(["a", "b"], np.array([[0.1, 0.2, 0.3], [-0.1, 0, 0.1]]), "auc"),
-        audit_plots.benefits([], np.empty((0, 3)), "auc"),
+        lambda: health_plots.drift(pd.DataFrame(), set()),
+        lambda: health_plots.drift(pd.DataFrame(np.nan, index=["a"], columns=MONTHS[:1]), set()),
+        lambda: health_plots.quality("auc", FIGURES, bounds={"bound: auc ≥ 0.72": 0.38}),
+        lambda: health_plots.quality("auc", FIGURES.iloc[:1], bounds={}),
+        lambda: health_plots.quality("auc", FIGURES.iloc[:0], bounds={}),
+        lambda: health_plots.quality("$auc", FIGURES.assign(value=math.nan), bounds={}),
+        lambda: health_plots.over_partitions("gap", {"gap": [math.nan, 0.1]}, MONTHS[:2], "unit"),
+        lambda: health_plots.over_partitions("gap", {}, [], "unit"),
+        lambda: health_plots.staleness(
+            "auc", [1, 2], [0.7, 0.6], [0.6, 0.5], [0.8, 0.7], "months", now=1
+        ),
+        lambda: health_plots.staleness("auc", [], [], [], [], "months"),
+        lambda: health_plots.traffic(pd.DataFrame({"answered": [3, 0]}, index=["06-01", "06-02"])),
+        lambda: health_plots.traffic(pd.DataFrame({"answered": [0]}, index=["06-01"])),
+        lambda: audit_plots.benefits(["a"], np.array([[0.1, 0.2, 0.3]]), "auc"),
+        lambda: audit_plots.benefits(
+            ["a", "b"], np.array([[0.1, 0.2, 0.3], [-0.1, 0, 0.1]]), "auc"
+        ),
+        lambda: audit_plots.benefits([], np.empty((0, 3)), "auc"),
     ],
 )
-def test_each_is_a_picture_of_a_size_that_fits_a_page(png):
+def test_each_is_a_picture_of_a_size_that_fits_a_page(draw):
+    png = draw()
     width, height = opened(png).size
     assert 300 < width < 1300
     assert 100 < height < 1300

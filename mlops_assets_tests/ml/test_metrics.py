@@ -79,6 +79,8 @@ def test_multiclass_metrics_are_those_of_scikit_learn():
     assert found["accuracy"] == pytest.approx(reference.accuracy_score(y, p.argmax(1)))
     assert found["log_loss"] == pytest.approx(reference.log_loss(y, p))
     assert found["auc"] == pytest.approx(reference.roc_auc_score(y, p, multi_class="ovr"))
+    assert found["macro_f1"] == pytest.approx(reference.f1_score(y, p.argmax(1), average="macro"))
+    assert found["brier"] == pytest.approx(((p - np.eye(4)[y]) ** 2).sum(axis=1).mean())
     names = np.array(["a", "b", "c", "d"])
     assert metrics.multiclass(names[y], p, classes=list(names)) == found
     with pytest.raises(ValueError, match="'z' is none of the 4 classes"):
@@ -87,6 +89,18 @@ def test_multiclass_metrics_are_those_of_scikit_learn():
         metrics.multiclass([0], [[0.5, 0.6]])
     with pytest.raises(ValueError, match=r"shape .1,.: multiclass wants"):
         metrics.multiclass([0], [0.5])
+    with pytest.raises(ValueError, match=r"y.1. = 0.5 is none of the 2 classes"):
+        metrics.multiclass([0.0, 0.5], [[0.2, 0.8]] * 2)
+
+
+def test_multiclass_metrics_weighted_by_counts_are_those_of_repeated_rows():
+    """Else a bootstrap would resample something other than rows."""
+    rng = np.random.default_rng(1)
+    p, times = rng.dirichlet(np.ones(3), 60), rng.integers(0, 4, 60)
+    y = rng.integers(0, 3, 60)
+    again = metrics.multiclass(np.repeat(y, times), np.repeat(p, times, axis=0))
+    for name, metric in weighted.MULTICLASS.items():
+        assert metric(y, p)(times) == pytest.approx(again[name]), name
 
 
 def test_multiclass_of_one_class_leaves_the_area_undefined():

@@ -42,12 +42,16 @@ def over_the_last(
     """Mean of `column` over what is known of the `hours` before `cut(due)`."""
 
     def features(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-        seen = pd.concat([history, df]).reset_index(drop=True)
+        seen = pd.concat([history, df])
+        # In NumPy: these are asked some thousand times.
+        moments = seen[known].dt.tz_convert(None).to_numpy()
+        numbers = seen[column].to_numpy(float, na_value=np.nan)
         means = []
         for due in df["due"]:
-            end = cut(due)
-            window = (seen[known] > end - hours * HOUR) & (seen[known] <= end)
-            means.append(seen.loc[window, column].mean())
+            end = cut(due).tz_convert(None)
+            window = (moments > (end - hours * HOUR).to_numpy()) & (moments <= end.to_numpy())
+            found = numbers[window & ~np.isnan(numbers)]
+            means.append(found.mean() if len(found) else np.nan)
         return pd.DataFrame({"due": df["due"], "mean": means, "hour": df["due"].dt.hour})
 
     return features

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from html import unescape
 from html.parser import HTMLParser
 
-from mlops_assets.ml.report.html import Chapter, Figure, Table, page
+import pytest
+
+from mlops_assets.ml.report.html import Chapter, Figure, Link, Table, page
 
 EVIL = "\"><script>alert(1)</script>&'"
 
@@ -69,3 +72,38 @@ def test_marks_are_shown_as_marks_and_numbers_are_aligned():
     assert '<span class="mark healthy">healthy</span>' in text
     assert "<td class=n>1</td>" in text
     assert '<span class="mark failing">failing</span>' in text
+
+
+def test_every_anchor_leads_to_a_section_of_the_page():
+    """A link into a page that was made before a chapter was renamed would lead nowhere."""
+    chapters = [
+        Chapter("Quality", "words", see=("Drift", "of another page")),
+        Chapter("Drift", "words", see=("Quality",)),
+        Chapter("ML Test Score", "words"),
+    ]
+    text = made(chapters=chapters)
+    ids = re.findall(r'<(?:section|header) id="([^"]+)"', text)
+    led = re.findall(r'href="#([^"]+)"', text)
+    assert ids == ["top", "quality", "drift", "ml-test-score"]
+    assert set(led) == set(ids)
+    assert "of another page" not in text
+    assert "http" not in text.replace("http-equiv", ""), "nothing leads out of it"
+
+
+def test_links_lead_out_escaped_and_only_to_pages():
+    """What a setting holds must not become script, nor end the attribute that it stands in."""
+    ways = (Link("drift", 'https://ui.example/assets/a"b?x=1&y=2'),)
+    text = made(chapters=[Chapter("Drift", "words", links=ways)])
+    assert 'href="https://ui.example/assets/a&quot;b?x=1&amp;y=2"' in text
+    parsed = Tags()
+    parsed.feed(text)
+    assert parsed.open == []
+    with pytest.raises(ValueError, match="no address of a page"):
+        made(chapters=[Chapter("Drift", "", links=(Link("x", "javascript:alert(1)"),))])
+
+
+def test_two_chapters_of_one_anchor_are_refused():
+    with pytest.raises(ValueError, match="no anchors of their own"):
+        made(chapters=[Chapter("Cost", ""), Chapter("cost!", "")])
+    with pytest.raises(ValueError, match="no anchors of their own"):
+        made(chapters=[Chapter("Top", "")])

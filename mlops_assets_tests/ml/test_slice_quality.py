@@ -26,7 +26,8 @@ def test_the_slice_that_is_answered_by_noise_is_named(answered, metric):
     found = {s.value: s for s in of_slices(metric, y, p, slices, 100)}
     assert found["good"].sufficient
     assert not found["bad"].sufficient
-    assert found["good"].low <= found["good"].gain <= found["good"].high
+    good = found["good"].gain
+    assert good.low <= good.value <= good.high
 
 
 def test_a_slice_with_a_higher_share_of_events_is_not_punished_for_it():
@@ -53,3 +54,21 @@ def test_a_regression_is_held_to_the_mean_too():
     slices = pd.DataFrame({"s": ["a"] * 2000})
     assert of_slices("rmse", y, x, slices, 10)[0].sufficient
     assert not of_slices("rmse", y, rng.permutation(x), slices, 10)[0].sufficient
+
+
+def test_classes_are_held_to_the_shares_of_the_slice():
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 3, 1500)
+    sure = np.full((1500, 3), 0.1)
+    sure[np.arange(1500), y] = 0.8
+    slices = pd.DataFrame({"s": ["a"] * 1500})
+    assert of_slices("log_loss", y, sure, slices, 10)[0].sufficient
+    assert not of_slices("log_loss", y, rng.permutation(sure), slices, 10)[0].sufficient
+
+
+def test_a_slice_within_one_block_is_no_evidence():
+    """All of its rows share their cause: nothing can be drawn, and no audit must end there."""
+    y, slices = [0, 1] * 50, pd.DataFrame({"s": ["a"] * 100})
+    p = [0.1, 0.9] * 50
+    assert of_slices("log_loss", y, p, slices, 10, blocks=np.zeros(100)) == []
+    assert of_slices("log_loss", y, p, slices, 10, blocks=np.arange(100) // 50)[0].sufficient

@@ -60,14 +60,22 @@ def violations(label: str, score: float | None) -> dict[str, Any]:
 
 
 def analysis(
-    label: str, importance: Mapping[str, float], base: float, curves: Sequence[Dependence] = ()
+    told: Mapping[str, tuple[Mapping[str, float], float]], curves: Sequence[Dependence] = ()
 ) -> dict[str, Any]:
     """The section ``explanations`` of Clarify's analysis.json.
 
+    Args:
+        told: {label, or name of a class: (importance by feature, the base)}, one entry for each
+            output of the model.
+
     ``kernel_shap`` is the name under which its readers look for SHAP values, however computed.
     """
-    told = {"global_shap_values": dict(importance), "expected_value": base}
-    explanations: dict[str, Any] = {"kernel_shap": {label: told}}
+    explanations: dict[str, Any] = {
+        "kernel_shap": {
+            label: {"global_shap_values": dict(importance), "expected_value": base}
+            for label, (importance, base) in told.items()
+        }
+    }
     if curves:
         explanations["pdp"] = [
             {
@@ -75,6 +83,7 @@ def analysis(
                 "data_type": "numerical" if curve.numeric else "categorical",
                 "feature_values": list(curve.values),
                 "model_predictions": [list(curve.answers)],
+                **({"label": curve.label} if curve.label else {}),
                 "data_distribution": list(curve.rows),
             }
             for curve in curves

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,22 @@ ROWS = 200
 
 @dataclass(frozen=True)
 class Dependence:
-    """One feature's curve: at each of ``values`` the mean answer, and how many rows lie there."""
+    """One feature's curve: at each of ``values`` the mean answer, and how many rows lie there.
+
+    ``label``: the class whose probability is drawn, where a model answers several.
+    """
 
     column: str
     numeric: bool
     values: tuple[float | str, ...]
     answers: tuple[float, ...]
     rows: tuple[int, ...]
+    label: str = ""
 
 
-def dependence(predict: Predict, frame: pd.DataFrame, column: str) -> Dependence | None:
+def dependence(
+    predict: Predict, frame: pd.DataFrame, column: str, label: str = ""
+) -> Dependence | None:
     """Mean answers over at most 200 rows with ``column`` set to each point in turn.
 
     Points are up to 15 quantiles of a number, or the 15 most frequent categories. None for a
@@ -56,15 +63,35 @@ def dependence(predict: Predict, frame: pd.DataFrame, column: str) -> Dependence
     many[column] = np.repeat(np.array(points, dtype=float if numeric else object), len(chosen))
     answers = np.asarray(predict(many)).reshape(len(points), len(chosen)).mean(axis=1)
     shown = tuple(float(point) if numeric else str(point) for point in points)
-    return Dependence(column, numeric, shown, tuple(answers.tolist()), rows)
+    return Dependence(column, numeric, shown, tuple(answers.tolist()), rows, label)
 
 
 def curves(
-    predict: Predict, frame: pd.DataFrame, importance: Mapping[str, float], top: int = 6
+    predict: Predict,
+    frame: pd.DataFrame,
+    importance: Mapping[str, float],
+    top: int = 6,
+    of: Callable[[str], tuple[int, str]] | None = None,
 ) -> tuple[Dependence, ...]:
-    """The curves of the features that matter most, in that order."""
-    found = (dependence(predict, frame, name) for name in list(importance)[:top])
+    """The curves of the features that matter most, in that order.
+
+    Args:
+        of: of a model that answers (n, classes), which class to draw for a feature: its place and
+            name.
+    """
+    found = []
+    for name in list(importance)[:top]:
+        if of is None:
+            found.append(dependence(predict, frame, name))
+        else:
+            place, label = of(name)
+            one = partial(_answers_of, predict, place)
+            found.append(dependence(one, frame, name, label))
     return tuple(curve for curve in found if curve is not None)
+
+
+def _answers_of(predict: Predict, place: int, frame: pd.DataFrame) -> NDArray[np.float64]:
+    return np.asarray(predict(frame))[:, place]
 
 
 def _grid(values: pd.Series) -> tuple[list[float], tuple[int, ...]]:

@@ -25,6 +25,7 @@ _UNIT = {
     "probability": "probability",
     "value": "the label's unit",
     "margin": "margin",
+    "logit": "logits",
 }
 
 
@@ -36,7 +37,8 @@ def swarm(
     Grey where a feature's values have no order, or are personal and not shown.
     """
     names = list(explained.importance())[:top]
-    figure, axes = canvas(6.6, 1.5 + 0.34 * max(len(names), 1), "What moved the answers")
+    title = f"What moved the answer {explained.label}" if explained.label else None
+    figure, axes = canvas(6.6, 1.5 + 0.34 * max(len(names), 1), title or "What moved the answers")
     if not names:
         return empty(figure, axes, "no row was explained")
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
@@ -96,6 +98,34 @@ def attributions(
     return png(figure)
 
 
+def by_class(importance: Mapping[str, Mapping[str, float]], *, top: int = TOP) -> bytes:
+    """Mean |SHAP| as a heat map: a row a feature, those that matter most on top, a column a class.
+
+    Args:
+        importance: {class: {feature: mean absolute SHAP value}}.
+    """
+    table = pd.DataFrame(importance)
+    table = table.loc[table.mean(axis=1).sort_values(ascending=False, kind="stable").index[:top]]
+    width = min(3.2 + 0.5 * max(len(table.columns), 3), 11.0)
+    figure, axes = canvas(width, 1.5 + 0.3 * max(len(table), 1), "What matters to each class")
+    if table.empty:
+        return empty(figure, axes, "no row was explained")
+    mesh = axes.pcolormesh(table.to_numpy(float), cmap="Blues", vmin=0, edgecolors="white")
+    axes.grid(visible=False)
+    axes.set_yticks(np.arange(len(table)) + 0.5, [short(str(name)) for name in table.index])
+    axes.invert_yaxis()
+    names = [short(str(name))[:10] for name in table.columns]
+    turned = max(map(len, names)) > 4
+    axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90 if turned else 0)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=16)
+    bar.set_label("mean |SHAP|", color=INK, fontsize=8)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, length=0, colors=INK)
+    return png(figure)
+
+
 def dependences(curves: Sequence[Dependence]) -> bytes:
     """A small panel for each curve of partial dependence, all on one scale of answers."""
     from matplotlib.figure import Figure
@@ -119,7 +149,8 @@ def dependences(curves: Sequence[Dependence]) -> bytes:
 
 
 def _panel(axes: Axes, curve: Dependence) -> None:
-    axes.set_title(short(curve.column), loc="left", fontsize=9, color=INK)
+    title = f"{short(curve.column)}, of {short(curve.label)}" if curve.label else curve.column
+    axes.set_title(short(title), loc="left", fontsize=9, color=INK)
     axes.grid(color=FAINT, linewidth=0.6, alpha=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)

@@ -31,25 +31,32 @@ _MOST_ORDERS = 10
 
 def explain(
     directory: Path, artifact: Artifact, rows: pd.DataFrame, background: pd.DataFrame
-) -> Explained:
+) -> tuple[Explained, ...]:
     """SHAP values of the rows of a frame that holds the artifact's raw columns.
+
+    A model of several classes has an explanation for each, in their order, any other has one.
 
     Args:
         directory: where the artifact was loaded from.
         background: rows that stand for "nothing is known"; used for models other than XGBoost's,
             of which 20, evenly spread, are taken.
 
-    Raises ValueError for a model of several classes, EncodingError for rows that the artifact
-    does not take.
+    Raises EncodingError for rows that the artifact does not take.
     """
-    if artifact.spec.kind == "multiclass":
-        raise ValueError("a model of several classes has one explanation for each: not supported")
     if not len(rows):
         nothing = np.empty((0, len(artifact.spec.names)))
-        return Explained(artifact.spec.names, nothing, 0.0, "value", np.empty(0))
+        return tuple(
+            Explained(artifact.spec.names, nothing, 0.0, "value", np.empty(0), label)
+            for label in labels_of(artifact.spec)
+        )
     if files.NATIVE in artifact.manifest.files:
         return _by_trees(directory, artifact, rows)
     return _by_permutation(artifact, rows, background)
+
+
+def labels_of(spec: FeatureSpec) -> tuple[str, ...]:
+    """What there are explanations for: each class of several, else the one answer, unnamed."""
+    return spec.classes or ("",) if spec.kind == "multiclass" else ("",)
 
 
 def columns_of(frame: pd.DataFrame, spec: FeatureSpec) -> dict[str, NDArray[np.generic]]:
@@ -62,7 +69,7 @@ def columns_of(frame: pd.DataFrame, spec: FeatureSpec) -> dict[str, NDArray[np.g
     }
 
 
-def _by_trees(directory: Path, artifact: Artifact, rows: pd.DataFrame) -> Explained:
+def _by_trees(directory: Path, artifact: Artifact, rows: pd.DataFrame) -> tuple[Explained, ...]:
     import xgboost
 
     spec = artifact.spec
@@ -70,13 +77,24 @@ def _by_trees(directory: Path, artifact: Artifact, rows: pd.DataFrame) -> Explai
     booster = load_booster(directory / files.NATIVE)
     booster.set_param({"nthread": 1})
     data = xgboost.DMatrix(matrix)
+    labels = labels_of(spec)
+    # By class: (rows, classes, encoded columns and the base).
     found = np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
-    answers = np.asarray(booster.predict(data), dtype=np.float64)
-    margins = np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
-    values = np.column_stack(
-        [part.sum(axis=1) for part in np.split(found[:, :-1], _ends(spec), axis=1)]
+    found = found.reshape(len(rows), len(labels), -1)
+    answers, margins = (
+        np.asarray(booster.predict(data, output_margin=margin), dtype=np.float64).reshape(
+            len(rows), len(labels)
+        )
+        for margin in (False, True)
     )
-    return Explained(spec.names, values, float(found[0, -1]), _space(margins, answers), answers)
+    space = _space(margins, answers)
+    values = np.stack(
+        [part.sum(axis=2) for part in np.split(found[:, :, :-1], _ends(spec), axis=2)], axis=2
+    )
+    return tuple(
+        Explained(spec.names, values[:, k], float(found[0, k, -1]), space, answers[:, k], label)
+        for k, label in enumerate(labels)
+    )
 
 
 def _ends(spec: FeatureSpec) -> list[int]:
@@ -87,12 +105,18 @@ def _ends(spec: FeatureSpec) -> list[int]:
 def _space(margins: NDArray[np.float64], answers: NDArray[np.float64]) -> Space:
     if np.allclose(margins, answers, rtol=1e-5, atol=1e-6):
         return "value"
+    if margins.shape[1] > 1:
+        powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+        softmax = powers / powers.sum(axis=1, keepdims=True)
+        return "logit" if np.allclose(softmax, answers, atol=1e-5) else "margin"
     with np.errstate(over="ignore"):
         logistic = 1 / (1 + np.exp(-margins))
     return "log-odds" if np.allclose(logistic, answers, atol=1e-5) else "margin"
 
 
-def _by_permutation(artifact: Artifact, rows: pd.DataFrame, background: pd.DataFrame) -> Explained:
+def _by_permutation(
+    artifact: Artifact, rows: pd.DataFrame, background: pd.DataFrame
+) -> tuple[Explained, ...]:
     """Values are explained as the places where they stand in a column's list of values: shap mixes
     rows in one matrix of floats, and texts and missing values would not survive that. Each value
     is encoded once; a mix of rows is then put together from encoded pieces."""
@@ -120,10 +144,16 @@ def _by_permutation(artifact: Artifact, rows: pd.DataFrame, background: pd.DataF
     masker = shap.maskers.Independent(matrix[: len(chosen)], max_samples=len(chosen))
     explainer = shap.PermutationExplainer(answers, masker, seed=0)
     found = explainer(matrix[len(chosen) :], max_evals=orders * (2 * width + 1), silent=True)
-    space: Space = "probability" if spec.kind == "binary" else "value"
-    base = float(np.mean(np.asarray(found.base_values)))
-    told = answers(matrix[len(chosen) :])
-    return Explained(spec.names, np.asarray(found.values, dtype=np.float64), base, space, told)
+    space: Space = "value" if spec.kind == "regression" else "probability"
+    labels = labels_of(spec)
+    # By class last: shap gives no axis to a single answer.
+    values = np.asarray(found.values, dtype=np.float64).reshape(len(rows), width, len(labels))
+    bases = np.asarray(found.base_values).reshape(len(rows), len(labels)).mean(axis=0)
+    told = answers(matrix[len(chosen) :]).reshape(len(rows), len(labels))
+    return tuple(
+        Explained(spec.names, values[:, :, k], float(bases[k]), space, told[:, k], label)
+        for k, label in enumerate(labels)
+    )
 
 
 def _spread(frame: pd.DataFrame, rows: int) -> pd.DataFrame:

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlops_assets.ml import weighted
-from mlops_assets.ml.metrics import checked_binary
+from mlops_assets.ml.blocks import block_numbers, widened
+from mlops_assets.ml.metrics import checked_binary, checked_multiclass
+from mlops_assets.ml.performance.intervals import Kind
 
 DRAWS = 2000
+_NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,16 @@ class CalibrationGap:
     ece_by_chance: float
 
 
+def confidence(kind: Kind, y: ArrayLike, p: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) what came true and (n,) how sure the model was of it, as the functions here take them.
+
+    Of several classes: whether the most probable one was the row's own, and how probable it was.
+    """
+    if kind == "multiclass":
+        return weighted.top_class(*checked_multiclass(y, p))
+    return np.asarray(y, float), np.asarray(p, float)
+
+
 def fit(y: ArrayLike, p: ArrayLike) -> Calibrator:
     """Isotonic regression of labels on answers, by scikit-learn.
 
@@ -73,26 +86,42 @@ def fit(y: ArrayLike, p: ArrayLike) -> Calibrator:
     )
 
 
-def gap(y: ArrayLike, p: ArrayLike, *, seed: int = 0) -> CalibrationGap:
+def gap(
+    y: ArrayLike, p: ArrayLike, *, seed: int = 0, blocks: ArrayLike | None = None
+) -> CalibrationGap:
     """The calibration gap and the expected calibration error, each with what chance explains.
 
     The gap's interval is normal, from the rows' own spread. The band of ECE is consistency
     resampling (Bröcker and Smith, "Increasing the reliability of reliability diagrams", 2007):
     labels are drawn from the answers themselves, by the normal approximation within each bin.
 
+    `blocks`: (n,) of what each row belongs to, such as its day. Then the interval is of the blocks'
+    spread (a t of as many blocks less one), and the band turns the sign of all differences of a
+    block at a time (the wild cluster bootstrap: Cameron, Gelbach and Miller, "Bootstrap-Based
+    Improvements for Inference with Clustered Errors", 2008): what is wrong together stays together.
+
     >>> found = gap([0, 1] * 500, [0.5] * 1000)
     >>> found.gap, found.ece, found.ece < found.ece_by_chance
     (0.0, 0.0, True)
     """
     truth, score = checked_binary(y, p)
-    rows = len(truth)
+    rows, rng = len(truth), np.random.default_rng(seed)
     difference = score - truth
     middle = float(difference.mean())
-    half = 1.959963984540054 * float(difference.std(ddof=1)) / rows**0.5 if rows > 1 else 1.0
     bins = np.minimum((score * weighted.ECE_BINS).astype(int), weighted.ECE_BINS - 1)
-    spread = np.sqrt(np.bincount(bins, score * (1 - score), weighted.ECE_BINS))
-    normal = np.random.default_rng(seed).standard_normal((DRAWS, weighted.ECE_BINS))
-    by_chance = np.abs(normal * spread).sum(axis=1) / rows
+    members, count = block_numbers(blocks, rows)
+    if members is None:
+        half = _NORMAL * float(difference.std(ddof=1)) / rows**0.5 if rows > 1 else 1.0
+        spread = np.sqrt(np.bincount(bins, score * (1 - score), weighted.ECE_BINS))
+        errors = rng.standard_normal((DRAWS, weighted.ECE_BINS)) * spread
+    else:
+        together = np.bincount(members, difference - middle, count)
+        half = _NORMAL * widened(count) * float(np.sqrt((together**2).sum())) / rows
+        cells = members * weighted.ECE_BINS + bins
+        by_block = np.bincount(cells, difference, count * weighted.ECE_BINS)
+        signs = rng.choice([-1.0, 1.0], (DRAWS, count))
+        errors = signs @ by_block.reshape(count, weighted.ECE_BINS)
+    by_chance = np.abs(errors).sum(axis=1) / rows
     return CalibrationGap(
         predicted=float(score.mean()),
         observed=float(truth.mean()),

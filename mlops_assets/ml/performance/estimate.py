@@ -52,6 +52,29 @@ def estimate(p: ArrayLike, calibrated: ArrayLike, *, threshold: float = 0.5) -> 
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
+def estimate_of_top(p: ArrayLike, calibrated: ArrayLike) -> dict[str, float]:
+    """Expected accuracy, error_rate and calibration_gap of a model of several classes.
+
+    Args:
+        p: (n,) the probability of each row's most probable class.
+        calibrated: (n,) the same as shares that come true.
+
+    What such an answer says of the classes that are not the most probable one is not calibrated,
+    so the metrics that use all of it (log-loss, AUC) have no estimate.
+
+    >>> estimate_of_top([0.9, 0.8], [0.7, 0.6])["accuracy"]
+    0.65
+    """
+    share, said = np.asarray(calibrated, float), np.asarray(p, float)
+    checked_binary(np.zeros(len(share)), share)
+    accuracy = float(share.mean())
+    return {
+        "accuracy": accuracy,
+        "error_rate": 1 - accuracy,
+        "calibration_gap": float((said - share).mean()),
+    }
+
+
 def confusion(p: ArrayLike, calibrated: ArrayLike, *, threshold: float = 0.5) -> dict[str, float]:
     """Expected counts: true_positive, false_positive, true_negative, false_negative.
 

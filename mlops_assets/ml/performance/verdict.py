@@ -14,12 +14,13 @@ Belongs here: the rules, pure. Does not belong here: measuring (`intervals`, `ca
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot
 from typing import Literal
 
-from mlops_assets.ml.metrics import LOWER_IS_BETTER
+from mlops_assets.ml.metrics import IN_LABELS_UNIT, LOWER_IS_BETTER
 from mlops_assets.ml.performance.band import Band
 from mlops_assets.ml.performance.estimate import ASSUMES
 from mlops_assets.ml.performance.intervals import Measured
@@ -112,6 +113,21 @@ def coverage(counts: Counts, *, least_rows: int, capture_gap: float) -> tuple[Li
     return labels, capture
 
 
+def blocks(count: int, length: dt.timedelta, least: int) -> Line:
+    """Whether the labelled answers are of blocks enough to tell how much blocks differ.
+
+    >>> blocks(1, dt.timedelta(days=1), 2).status
+    'unknown'
+    """
+    hours = length / dt.timedelta(hours=1)
+    return Line(
+        "blocks",
+        f"{count:,} blocks of {hours:g} h with labels",
+        f"≥ {least}",
+        "healthy" if count >= least else "unknown",
+    )
+
+
 def quality(
     metrics: Mapping[str, Measured],
     *,
@@ -125,6 +141,7 @@ def quality(
 
     Args:
         told: whether there are labels enough; without, every line is unknown.
+        tolerance: in the primary metric's own unit.
         held_out: the model's own figures on its held-out rows; where they have no interval,
             ``low`` and ``high`` are the value. Two independent samples: the interval of the
             difference is the root of the sum of squares of both halves.
@@ -142,8 +159,7 @@ def quality(
     if promised is None:
         lines.append(Line(name, _shown(now), "no held-out figure", "unknown"))
     elif now is None:
-        bound = f"{promised.value:.4f}, at most {tolerance:g} worse"
-        lines.append(Line(name, "not known", bound, "unknown"))
+        lines.append(Line(name, "not known", _allowed(primary, promised, tolerance), "unknown"))
     else:
         lines.append(_against_held_out(name, primary, now, promised, tolerance))
     return tuple(lines)
@@ -180,7 +196,7 @@ def moved(name: str, measured: Measured, promised: Measured, tolerance: float) -
     away = abs(measured.value - promised.value)
     margin = hypot(measured.high - measured.low, promised.high - promised.low) / 2
     status: Status = "warning" if away - margin > tolerance else "healthy"
-    bound = f"{promised.value:.4f} ± {tolerance:g}"
+    bound = f"{promised.value:.4f} ± {tolerance:.4g}"
     return Line(name, _shown(measured), bound, status)
 
 
@@ -201,7 +217,7 @@ def estimated(
     value, promised = figures.get(primary), held_out.get(primary)
     if value is not None and promised is not None:
         worse = _worse(primary, value, promised.value) > tolerance
-        shown = f"{promised.value:.4f} held out, at most {tolerance:g} worse"
+        shown = f"held out {_allowed(primary, promised, tolerance)}"
         lines.append(_estimate_line(f"{primary} against held-out", value, shown, worse))
     return tuple(lines)
 
@@ -224,7 +240,14 @@ def _against_held_out(
     # Worse by more than the tolerance may be luck on few rows: then it is not surely worse at all.
     if worse > max(tolerance, margin):
         status = "failing" if worse - margin > tolerance else "warning"
-    return Line(name, _shown(now), f"{promised.value:.4f}, at most {tolerance:g} worse", status)
+    return Line(name, _shown(now), _allowed(metric, promised, tolerance), status)
+
+
+def _allowed(metric: str, promised: Measured, tolerance: float) -> str:
+    words = f"{promised.value:.4f}, at most {tolerance:.4g} worse"
+    if metric in IN_LABELS_UNIT and promised.value:
+        words += f" ({tolerance / promised.value:.0%})"
+    return words
 
 
 def _beyond(bound: Bound, value: float) -> float:

@@ -7,14 +7,13 @@ Floating point sums depend on their order, so nothing here is summed in floating
 round. A value's place on the grid, (value − low) / step, is rounded once to a multiple of 2⁻²⁷
 steps (2⁻³⁹ of the grid's range), as NumPy does everywhere alike. Multiples are whole numbers: their
 sum, and the sum of their squares, is exact in any order and any chunking, and subtracting undoes
-adding. Within a block whole numbers below 2⁵³ stand in floats, which is exact too and lets BLAS do
-the work: a place is split into a part of 2⁻⁷ steps and a rest, so that no product or sum of 16,384
-of them needs more than 53 bits (the splitting of Ozaki et al., "Error-free transformations of
-matrix multiplication", Numerical Algorithms 59, 2012).
+adding. The squares of a block need 92 bits. Whole numbers of 64 bits that overflow keep the lower
+64 of them, and a sum in floating point, which errs by less than 2⁵⁵, tells the upper ones.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,15 +26,20 @@ FRACTION = 27
 UNIT = 2**FRACTION
 """Whole units of the sums in a step of the grid."""
 
-_BLOCK = 16_384
+_BLOCK = 24_576
 # BLAS starts threads for vectors above 10,000, which here cost more than they bring.
 _DOT = 8_192
-_COARSE = 7
-# Adding and subtracting 1.5 · 2^(52 − b) rounds to multiples of 2^−b: the float has no more bits.
+_MODULUS = 2**64
+# Adding 1.5 · 2^(52 − b) rounds to multiples of 2^−b: the float has no more bits. Seen as a whole
+# number, the sum is that of nothing and the multiple.
 _TO_UNIT = 1.5 * 2.0 ** (52 - FRACTION)
-_TO_COARSE = 1.5 * 2.0 ** (52 - _COARSE)
+_NOTHING = int(np.float64(_TO_UNIT).view(np.int64))
 # What is rounded to a place from 0 to below 4,096 has a bin; halves are rounded to even units.
 _FIRST, _LAST = -(2.0 ** -(FRACTION + 1)), BINS - 2.0 ** -(FRACTION + 1)
+# Bits of floats from 0 on ascend with them. Those of negative ones and of NaN are above all.
+_LAST_BITS = np.float64(_LAST).view(np.uint64)
+# With more missing values than this part of a block, the others are moved together first.
+_SPARSE = 0.25
 # Places beyond count as this far away, so that no sum becomes infinite.
 _FARTHEST = 2.0**400
 
@@ -112,71 +116,79 @@ class _Counter:
     def __init__(self, grid: Grid) -> None:
         self._low, self._per_step = grid.low, 1.0 / grid.step
         self._bins = np.zeros(BINS, np.int64)
-        self._place, self._coarse = np.empty(_BLOCK), np.empty(_BLOCK)
-        self._index = np.empty(_BLOCK, np.int64)
+        self._place, self._index = np.empty(_BLOCK), np.empty(_BLOCK, np.int64)
+        self._aside = np.empty(_BLOCK, np.bool_)
         self._sum = self._squares = self._below = self._above = 0
         self._nan = self._inf = self._under = self._over = 0
-        self._least, self._most = np.inf, -np.inf
+        self._least, self._most = math.inf, -math.inf
         self._tails: list[Tails] = []
         self._far: list[np.ndarray] = []
         self._waiting = 0
 
     def add(self, block: np.ndarray) -> None:
-        """Count one block of at most 16,384 values."""
-        size = len(block)
+        """Count one block of at most 24,576 values."""
+        size, missing = len(block), 0
         values = np.ascontiguousarray(block, dtype=np.float64)
-        place, index = self._place[:size], self._index[:size]
-        least, most, missing = values.min(), values.max(), 0
-        if np.isnan(least):
-            missing = size - int(np.count_nonzero(values == values))
+        least, most = float(np.fmin.reduce(values)), float(np.maximum.reduce(values))
+        if math.isnan(most):
+            known = np.equal(values, values, out=self._aside[:size])
+            missing = size - int(np.count_nonzero(known))
             self._nan += missing
-            if missing == size:
+            if missing > _SPARSE * size:
+                if missing < size:
+                    self.add(values.take(np.flatnonzero(known)))
                 return
-            least, most = np.fmin.reduce(values), np.fmax.reduce(values)
+            most = float(np.fmax.reduce(values))
+        place = self._place[:size]
         np.subtract(values, self._low, out=place)
         np.multiply(place, self._per_step, out=place)
-        if not (self._inside(least) and self._inside(most)):
-            missing += self._set_aside(values, place)
-            if np.isinf(least) or np.isinf(most):
-                known = values[np.isfinite(values)]
-                least, most = known.min(initial=np.inf), known.max(initial=-np.inf)
-        if missing:
-            np.fmax(place, 0.0, out=place)
+        first, last = self._at(least), self._at(most)
+        if missing or not (first >= _FIRST and last < _LAST):
+            endless = math.isinf(first) or math.isinf(last)
+            # What has no bin is still there as a zero, to be taken off bin 0.
+            self._bins[0] -= missing + self._set_aside(values, place, missing, endless)
+            if math.isinf(least) or math.isinf(most):
+                finite = values[np.isfinite(values)]
+                least = float(finite.min(initial=math.inf))
+                most = float(finite.max(initial=-math.inf))
         self._least, self._most = min(self._least, least), max(self._most, most)
-        # What has no bin is still there as a zero, to be taken off bin 0.
-        self._bins[0] -= missing
-        np.add(place, _TO_UNIT, out=place)
-        # The low bits of the float are now the place in units: shifted, its bin.
-        np.right_shift(place.view(np.int64), FRACTION, out=index)
-        np.bitwise_and(index, BINS - 1, out=index)
-        self._bins += np.bincount(index, minlength=BINS)
-        np.subtract(place, _TO_UNIT, out=place)
-        self._add_sums(place)
+        self._add_places(place)
 
-    def _inside(self, value: np.float64) -> bool:
-        """Whether a value has a bin, by the very arithmetic that counts it."""
-        return bool(_FIRST <= (value - self._low) * self._per_step < _LAST)
+    def _at(self, value: float) -> float:
+        """A value's place, by the very arithmetic that counts it."""
+        return (value - self._low) * self._per_step
 
-    def _set_aside(self, values: np.ndarray, place: np.ndarray) -> int:
-        """Count what lies beyond the bins, and make zeros of it. Returns how many it is."""
-        over = place >= _LAST
-        outside = np.logical_or(place < _FIRST, over)
-        count, above = int(np.count_nonzero(outside)), int(np.count_nonzero(over))
+    def _set_aside(self, values: np.ndarray, place: np.ndarray, missing: int, endless: bool) -> int:
+        """Count what lies beyond the bins, and make zeros of it and of what is missing.
+
+        ``endless``: whether any place may be infinite. Returns how many lie beyond.
+        """
+        aside = self._aside[: len(place)]
+        np.greater_equal(place.view(np.uint64), _LAST_BITS, out=aside)
+        where = np.flatnonzero(aside)
+        beyond = place.take(where)
+        place[where] = 0.0
+        if len(where) == missing:
+            return 0
+        under, over = beyond < _FIRST, beyond >= _LAST
+        below, above = int(np.count_nonzero(under)), int(np.count_nonzero(over))
+        self._under += below
         self._over += above
-        self._under += count - above
-        beyond = place[outside]
-        np.copyto(place, 0.0, where=outside)
-        # Places overflow before values do: only an infinite value counts as infinite.
-        if np.isinf(beyond).any():
-            endless = np.isinf(values[outside])
-            self._inf += int(np.count_nonzero(endless))
-            self._tails.append(Tails.endless(beyond[endless]))
-            beyond = beyond[~endless]
+        if below + above < len(beyond):
+            # Missing values, and what is rounded up to 0.
+            held = under | over
+            beyond, where = beyond[held], where[held]
+        if endless:
+            # Places overflow before values do: only an infinite value counts as infinite.
+            infinite = np.isinf(values[where])
+            self._inf += int(np.count_nonzero(infinite))
+            self._tails.append(Tails.endless(beyond[infinite]))
+            beyond = beyond[~infinite]
         if self._waiting + len(beyond) > _BLOCK:
             self._flush()
         self._far.append(beyond)
         self._waiting += len(beyond)
-        return count
+        return below + above
 
     def _flush(self) -> None:
         """Count what lies beyond the bins, of some blocks at once: it mostly is little."""
@@ -186,17 +198,23 @@ class _Counter:
             self._add_far(np.clip(beyond, -_FARTHEST, _FARTHEST, out=beyond))
         self._far, self._waiting = [], 0
 
-    def _add_sums(self, place: np.ndarray) -> None:
-        coarse = self._coarse[: len(place)]
-        np.add(place, _TO_COARSE, out=coarse)
-        np.subtract(coarse, _TO_COARSE, out=coarse)
-        np.subtract(place, coarse, out=place)
-        for start in range(0, len(place), _DOT):
-            c, r = coarse[start : start + _DOT], place[start : start + _DOT]
-            self._sum += int(c.sum() * UNIT) + int(r.sum() * UNIT)
-            square = int(c.dot(c) * 4.0**_COARSE) << 2 * (FRACTION - _COARSE)
-            mixed = int(c.dot(r) * 2.0 ** (_COARSE + FRACTION)) << (FRACTION - _COARSE)
-            self._squares += square + 2 * mixed + int(r.dot(r) * 4.0**FRACTION)
+    def _add_places(self, place: np.ndarray) -> None:
+        """Count places and add them up."""
+        index = self._index[: len(place)]
+        parts = (place[start : start + _DOT] for start in range(0, len(place), _DOT))
+        nearly = sum(float(part.dot(part)) for part in parts)
+        bits = np.add(place, _TO_UNIT, out=place).view(np.int64)
+        np.right_shift(bits, FRACTION, out=index)
+        np.bitwise_and(index, BINS - 1, out=index)
+        self._bins += np.bincount(index, minlength=BINS)
+        nothing = len(place) * _NOTHING
+        total = (int(bits.sum()) - nothing) % _MODULUS
+        np.multiply(bits, bits, out=index)
+        # (nothing + unit)² = nothing² + 2 · nothing · unit + unit²
+        lower = (int(index.sum()) - _NOTHING * (nothing + 2 * total)) % _MODULUS
+        upper = round(nearly * (UNIT * UNIT / _MODULUS) - lower / _MODULUS)
+        self._sum += total
+        self._squares += upper * _MODULUS + lower
 
     def _add_far(self, places: np.ndarray) -> None:
         """Add places beyond the bins, which may need more than 64 bits."""
@@ -229,5 +247,5 @@ class _Counter:
             squares=self._squares,
             nan=self._nan,
             inf=self._inf,
-            extremes=(float(self._least) + 0.0, float(self._most) + 0.0) if known else None,
+            extremes=(self._least + 0.0, self._most + 0.0) if known else None,
         )

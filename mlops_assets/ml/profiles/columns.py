@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlops_assets.ml.profiles import texts
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -65,7 +67,13 @@ def sample(series: pd.Series) -> pd.Series:
     """At most 65,536 rows of a column, one of each of as many stretches."""
     if len(series) <= _SAMPLE:
         return series
-    return series.iloc[np.arange(_SAMPLE) * len(series) // _SAMPLE]
+    rows = np.arange(_SAMPLE) * len(series) // _SAMPLE
+    if isinstance(series.dtype, pd.StringDtype) and series.dtype.storage == "pyarrow":
+        import pyarrow as pa
+
+        found = texts.taken(pa.array(series.array), rows)
+        return pd.Series(pd.arrays.ArrowStringArray(found))
+    return series.iloc[rows]
 
 
 def absent(series: pd.Series) -> int:
@@ -127,8 +135,12 @@ def _counted(part: pd.Series) -> Iterator[tuple[Any, int]]:
     if array is None:
         yield from Counter(_hashable(v) for v in part.array).items()
         return
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        yield from texts.counted(array)
+        return
     counted = pc.value_counts(array)
     yield from zip(
         counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True

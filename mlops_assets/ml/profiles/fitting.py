@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ BINS = 4096
 LEAST_STEP, MOST_STEP = 2.0**-900, 2.0**1015
 
 _SAMPLE = 32_768
+_BLOCK = 32_768
 _TAILS = (0.0005, 0.005, 0.025, 0.1)
 _DENSEST = 0.002
 
@@ -43,11 +45,7 @@ def bins_for(chunks: Iterable[np.ndarray], rows: int) -> Bins | None:
 
 def _look(chunks: Iterable[np.ndarray], rows: int) -> tuple[np.ndarray, float, float]:
     """A sorted sample of the finite values, and the least and greatest of all."""
-    chosen = None
-    if rows > _SAMPLE:
-        # One of each of as many stretches of rows, at random: a period in the rows cannot hide.
-        shifts = np.random.default_rng(0).random(_SAMPLE)
-        chosen = ((np.arange(_SAMPLE) + shifts) * (rows / _SAMPLE)).astype(np.int64)
+    chosen = _chosen(rows) if rows > _SAMPLE else None
     taken: list[np.ndarray] = []
     low, high, start = math.inf, -math.inf, 0
     for chunk in chunks:
@@ -58,22 +56,41 @@ def _look(chunks: Iterable[np.ndarray], rows: int) -> tuple[np.ndarray, float, f
             taken.append(chunk)
         else:
             first, last = np.searchsorted(chosen, [start, end])
-            taken.append(chunk[chosen[first:last] - start])
+            taken.append(chunk.take(chosen[first:last] - start))
         # The extremes belong to the sample: else it might miss every value of a sparse column.
         taken.append(np.array([least, most]))
         start = end
     sample = np.concatenate([np.asarray(part, dtype=float) for part in taken] or [np.empty(0)])
-    return np.sort(sample[np.isfinite(sample)]) + 0.0, low + 0.0, high + 0.0
+    finite = np.isfinite(sample)
+    if not finite.all():
+        sample = sample[finite]
+    sample.sort()
+    sample += 0.0
+    return sample, low + 0.0, high + 0.0
+
+
+@lru_cache(maxsize=1)
+def _chosen(rows: int) -> np.ndarray:
+    """The rows to sample: the same for each column of a frame."""
+    # One of each of as many stretches of rows, at random: a period in the rows cannot hide.
+    shifts = np.random.default_rng(0).random(_SAMPLE)
+    chosen = ((np.arange(_SAMPLE) + shifts) * (rows / _SAMPLE)).astype(np.int64)
+    chosen.setflags(write=False)
+    return chosen
 
 
 def _extremes(chunk: np.ndarray) -> tuple[float, float]:
-    if not len(chunk):
-        return math.inf, -math.inf
-    low, high = float(chunk.min()), float(chunk.max())
-    if math.isfinite(low) and math.isfinite(high):
-        return low, high
-    finite = chunk[np.isfinite(chunk)]
-    return (float(finite.min()), float(finite.max())) if len(finite) else (math.inf, -math.inf)
+    """The least and the greatest finite value, block by block: the second look finds it cached."""
+    low, high = math.inf, -math.inf
+    for start in range(0, len(chunk), _BLOCK):
+        block = chunk[start : start + _BLOCK]
+        least, most = float(np.fmin.reduce(block)), float(np.fmax.reduce(block))
+        if math.isinf(least) or math.isinf(most):
+            finite = block[np.isfinite(block)].astype(float)
+            least, most = finite.min(initial=math.inf), finite.max(initial=-math.inf)
+        # A block without a value has NaN, which is neither less nor more.
+        low, high = min(low, float(least)), max(high, float(most))
+    return low, high
 
 
 def _lattice(distinct: np.ndarray, low: float, high: float) -> Bins | None:

@@ -165,8 +165,10 @@ def fit_grids(frame: pd.DataFrame, *, hide: Collection[str] = ()) -> dict[str, A
         grid: AnyGrid | None = None
         if values.is_number(series.dtype):
             grid = _fit(series)
-        elif series.notna().any():
-            grid = Vocabulary.fit(_categories(values.sample(series), name in hide)[0])
+        else:
+            found = _categories(values.sample(series), name in hide)[0]
+            # Rows beyond the sample may be all that have a value.
+            grid = Vocabulary.fit(found) if found or series.notna().any() else None
         if grid is not None:
             grids[name] = grid
     return grids

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Literal
 
 from mlops_assets.ml.report.style import CSS
+
+TOP = "top"
+_OTHERS = re.compile(r"[^a-z0-9]+")
 
 Mark = Literal["healthy", "warning", "failing", "unknown"]
 
@@ -41,19 +45,36 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Link:
+    """Words that lead elsewhere."""
+
+    words: str
+    url: str
+
+
+@dataclass(frozen=True)
 class Chapter:
-    """A heading with its mark, what there is to say, and what shows it."""
+    """A heading with its mark, what there is to say, and what shows it.
+
+    Args:
+        see: titles of other chapters to go on with; those that the page lacks are left out.
+        links: to pages outside of the report, which may be gone when it is read.
+    """
 
     title: str
     words: str
     mark: Mark | None = None
     content: tuple[Figure | Table, ...] = field(default=())
+    see: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 def page(
     *, title: str, subtitle: str, mark: Mark, because: str, chapters: Sequence[Chapter], foot: str
 ) -> str:
-    """The whole report.
+    """The whole report. A chapter's anchor is its title: ``#ml-test-score``.
+
+    Raises ValueError for two chapters of one anchor, and for a link that is not of http or https.
 
     >>> made = page(title="a<b", subtitle="", mark="healthy", because="", chapters=[], foot="")
     >>> "a&lt;b" in made, "a<b" in made
@@ -62,31 +83,66 @@ def page(
     # The one style is allowed by its digest: nothing that a text could smuggle in runs or loads.
     digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'"
+    anchors = {chapter.title: anchor(chapter.title) for chapter in chapters}
+    if len({TOP, *anchors.values()}) <= len(chapters):
+        raise ValueError(f"chapters {list(anchors)} have no anchors of their own: rename some")
     contents = "".join(
-        f'<li><a href="#c{place}">{escape(chapter.title)}</a>{_badge(chapter.mark)}</li>'
-        for place, chapter in enumerate(chapters)
+        f'<li><a href="#{anchors[chapter.title]}">{escape(chapter.title)}</a>'
+        f"{_badge(chapter.mark)}</li>"
+        for chapter in chapters
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
-        f"<header><p class=over>{escape(subtitle)}</p><h1>{escape(title)}{_badge(mark)}</h1>"
+        f'<header id="{TOP}"><p class=over>{escape(subtitle)}</p>'
+        f"<h1>{escape(title)}{_badge(mark)}</h1>"
         f"<p class=because>{escape(because)}</p></header>\n"
         f"<nav><ul>{contents}</ul></nav>\n<main>\n"
-        + "".join(_chapter(place, chapter) for place, chapter in enumerate(chapters))
+        + "".join(_chapter(chapter, anchors) for chapter in chapters)
         + f"</main>\n<footer>{escape(foot)}</footer>\n</body>\n</html>\n"
     )
 
 
-def _chapter(place: int, chapter: Chapter) -> str:
+def anchor(title: str) -> str:
+    """What a chapter is found by within the page and from outside.
+
+    >>> anchor("ML Test Score")
+    'ml-test-score'
+    """
+    return _OTHERS.sub("-", title.lower()).strip("-") or "chapter"
+
+
+def _chapter(chapter: Chapter, anchors: Mapping[str, str]) -> str:
     content = "".join(
         _figure(part) if isinstance(part, Figure) else _table(part) for part in chapter.content
     )
+    here = anchors[chapter.title]
     return (
-        f'<section id="c{place}"><h2>{escape(chapter.title)}{_badge(chapter.mark)}</h2>'
-        f"<p class=words>{_lines(chapter.words)}</p>{content}</section>\n"
+        f'<section id="{here}"><h2><a href="#{here}">{escape(chapter.title)}</a>'
+        f"{_badge(chapter.mark)}</h2>"
+        f"<p class=words>{_lines(chapter.words)}</p>{content}{_ways(chapter, anchors)}</section>\n"
     )
+
+
+def _ways(chapter: Chapter, anchors: Mapping[str, str]) -> str:
+    """Where a reader goes from here: other chapters, pages outside, the top."""
+    see = [f'<a href="#{anchors[title]}">{escape(title)}</a>' for title in chapter.see
+           if title in anchors]  # fmt: skip
+    out = [_out(link) for link in chapter.links]
+    parts = [
+        *([f"See also {', '.join(see)}"] if see else []),
+        *([f"In the UI: {', '.join(out)}"] if out else []),
+        f'<a href="#{TOP}">Top</a>',
+    ]
+    return f"<p class=ways>{' · '.join(parts)}</p>"
+
+
+def _out(link: Link) -> str:
+    if not link.url.startswith(("https://", "http://")):
+        raise ValueError(f"{link.url!r} is no address of a page: give one of http or https")
+    return f'<a href="{escape(link.url)}" rel="noreferrer">{escape(link.words)}</a>'
 
 
 def _lines(words: str) -> str:

@@ -26,6 +26,8 @@ border-bottom:1px solid var(--line);font-size:.875rem}
 nav .mark{font-size:.68rem}
 a{color:var(--accent);text-decoration:none}
 a:hover{text-decoration:underline}
+h2 a{color:inherit}
+.ways{margin:0 0 .5rem;color:var(--soft);font-size:.85rem}
 section{padding:2rem 0 1rem;border-bottom:1px solid var(--line)}
 .mark{display:inline-block;vertical-align:middle;margin-left:.6rem;padding:.05em .6em .1em;
 border:1px solid currentColor;border-radius:1em;font-size:.75rem;font-weight:600;line-height:1.45;
@@ -50,5 +52,5 @@ td:first-child{white-space:nowrap}
 th:last-child,td:last-child{padding-right:0}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 footer{color:var(--soft);font-size:.85rem;padding-top:1.25rem}
-@media print{body{max-width:none;padding:0}section{break-inside:avoid}nav{display:none}}
+@media print{body{max-width:none;padding:0}section{break-inside:avoid}nav,.ways{display:none}}
 """

@@ -1,6 +1,7 @@
 """What is known of a flight two hours before its scheduled departure: one row a flight.
 
-Belongs here: which features there are and how each is made, as pure functions of clean rows.
+Belongs here: which candidates for features there are and how each is made, as pure functions of
+clean rows. Which of them help is measured: benchmarks/flight_delays_quality.py --eliminate.
 Does not belong here: how sums over what was known are kept exact (windows.py), the ranges that
 features must keep (schemas.py), and anything fitted to data: that is training.
 """
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops_assets.pipelines.flight_delays.schemas import FlightFeatures
 from mlops_assets.pipelines.flight_delays.windows import (
     GROUP,
     Floats,
@@ -57,11 +59,22 @@ Columns = dict[str, Ints | Floats | npt.NDArray[np.object_]]
 
 
 def features(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """One row of features for each row of `df`, in its order, as of `scheduled_at` − HORIZON.
+    """The candidates that help, one row for each row of `df`, in its order: FlightFeatures."""
+    return candidates(df, history)[list(FlightFeatures.to_schema().columns)]
+
+
+def candidates(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """All that could be asked of each row of `df`, in its order, as of `scheduled_at` − HORIZON.
 
     `df` and `history` are clean rows; `history` holds the LOOKBACK before `df` (its lack shortens
     windows and is no error). Durations are minutes, windows are hours, means are NaN where nothing
-    was seen. Columns: `flight_id`, `scheduled_at`, the features, `late`.
+    was seen. Columns: `flight_id`, `scheduled_at`, the candidates, `late`.
+
+    `dep_delay_G_Nh`: mean departure delay of the flights of the same G that left in the N hours
+    before; `overdue_G`, `overdue_wait_G`, `overdue_share_G`: flights due and not gone, their mean
+    wait, their number per flight due in three hours; `arr_delay_G_Nh` and `lost_G_Nh`: the same
+    of flights that landed, and what they lost in the air; `leg_*`: the aircraft's last flight
+    from New York; `same_flight_*`: the same flight number's last; `wx_*`: weather at the origin.
     """
     facts = _Facts.of(df, history)
     columns: Columns = {

@@ -14,7 +14,7 @@ from pandera.typing import Series
 
 from mlops_assets.pipeline import Evaluation, Gate, Split
 from mlops_assets.pipelines.flight_delays import pipeline as two_hours
-from mlops_assets.pipelines.flight_delays.features import features
+from mlops_assets.pipelines.flight_delays.features import candidates
 from mlops_assets.pipelines.flight_delays.schemas import DAY, Instant
 
 
@@ -46,8 +46,8 @@ class ScheduleFeatures(pa.DataFrameModel):
 
 
 def schedule_features(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """The timetable's columns of the pipeline's own features."""
-    return features(df, history)[list(ScheduleFeatures.to_schema().columns)]
+    """The timetable's columns of all that could be asked."""
+    return candidates(df, history)[list(ScheduleFeatures.to_schema().columns)]
 
 
 pipeline = replace(

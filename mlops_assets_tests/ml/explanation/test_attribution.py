@@ -89,7 +89,7 @@ def test_the_analysis_has_clarifys_form_and_is_json():
     frame = pd.DataFrame({"x": [0.0, 1.0, 2.0], "c": ["u", "v", "v"]})
     answers = lambda f: f["x"].to_numpy() * 2  # noqa: E731
     curves = curves_of.curves(answers, frame, {"x": 2.0, "c": 0.0})
-    made = json.loads(json.dumps(analysis("late", {"x": 2.0}, 0.5, curves), allow_nan=False))
+    made = json.loads(json.dumps(analysis({"late": ({"x": 2.0}, 0.5)}, curves), allow_nan=False))
     told = made["explanations"]["kernel_shap"]["late"]
     assert told == {"global_shap_values": {"x": 2.0}, "expected_value": 0.5}
     number, category = made["explanations"]["pdp"]

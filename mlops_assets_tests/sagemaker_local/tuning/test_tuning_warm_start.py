@@ -7,7 +7,8 @@ import statistics
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops_assets.sagemaker_local.tuning.suggestions import STARTUP
+from mlops_assets.sagemaker_local.tuning.search_space import Parameter
+from mlops_assets.sagemaker_local.tuning.suggestions import STARTUP, Search, suggest
 from mlops_assets_tests.sagemaker_local.api import LocalApi
 from mlops_assets_tests.sagemaker_local.tuning.tuning_api import (
     WAITS,
@@ -58,9 +59,11 @@ def test_a_warm_start_searches_where_its_parents_were_good(api: LocalApi, parent
     asked = warm(api, name, kind, parent, Strategy="Bayesian", parallel=1, jobs=4)
     api.sm.create_hyper_parameter_tuning_job(**asked)
     found = over(api, name)
-    away = [abs(float(one["TunedHyperParameters"]["x"]) - BEST) for one in training_jobs(api, name)]
-    cold = [0.12, 0.42, 0.30, 0.40]  # what a uniform draw is away on average is 0.29
-    assert statistics.median(away) < statistics.fmean(cold) / 1.5
+    warm_ones = [float(one["TunedHyperParameters"]["x"]) for one in training_jobs(api, name)]
+    alone = Search((Parameter("x", 0, 1),), "Bayesian", 1)
+    cold_ones = [float(suggest(alone, number, [])["x"]) for number in range(4)]
+    away, cold = (statistics.fmean(abs(x - BEST) for x in xs) for xs in (warm_ones, cold_ones))
+    assert away < cold / 2
     if kind == "TransferLearning":
         assert "OverallBestTrainingJob" not in found
         return

@@ -55,6 +55,7 @@ def capturing(
         staged_uri=store.uri("captured", pipeline.name),
         endpoint=pipeline.slug,
         features=feature_dtypes(pipeline),
+        answers=pipeline.label.answers,
         partition_of=pipeline.partitions.containing,
         spec_of=spec_of,
     )
@@ -85,7 +86,7 @@ def _spec(store: Store, sagemaker: SageMakerResource, package: str) -> FeatureSp
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
-    check_names(feature_dtypes(pipeline))
+    check_names(feature_dtypes(pipeline), pipeline.label.answers)
 
     @monitoring_station(
         pipeline,

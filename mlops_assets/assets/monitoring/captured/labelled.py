@@ -44,11 +44,12 @@ def labelled(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame
     Returns:
         One row a captured answer (an event asked twice has two, see `last_answers`; a shadow's
         answers are left out): event_id, event_time, inference_time, variant, version, prediction,
-        label, known_at, label_source ("ground_truth" or "source"), provenance, and the features
-        as they were sent. Empty where nothing was captured.
+        of several classes their probabilities (`Label.answers`), label, known_at, label_source
+        ("ground_truth" or "source"), provenance, and the features as they were sent. Empty where
+        nothing was captured.
     """
     captured = _read(lake, pipeline.table("captures"), [partition])
-    captured = typed_captures(captured, _dtypes(pipeline))
+    captured = typed_captures(captured, _dtypes(pipeline), pipeline.label.answers)
     captured = captured.loc[captured["variant"].isin(ANSWERED)].reset_index(drop=True)
     truth = ground_truth(pipeline, lake, partition)
     source = _source_labels(pipeline, lake, partition) if len(captured) else truth.head(0)
@@ -67,7 +68,7 @@ def labelled(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame
     joined = captured.merge(best, on="event_id", how="left", validate="many_to_one")
     first = ["event_id", "event_time", "inference_time", "variant", "version", "prediction"]
     labels_of = ["label", "known_at", "label_source", "provenance"]
-    joined = joined[[*first, *labels_of, *pipeline.feature_columns]]
+    joined = joined[[*first, *pipeline.label.answers, *labels_of, *pipeline.feature_columns]]
     joined.attrs[LATE] = late
     return joined
 

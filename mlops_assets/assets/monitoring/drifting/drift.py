@@ -13,7 +13,8 @@ from mlops_assets.assets.monitoring.drifting.drift_baseline import (
     remember,
     require_profile,
 )
-from mlops_assets.assets.monitoring.drifting.drift_judging import Judged, judge
+from mlops_assets.assets.monitoring.drifting.drift_judging import SERVED_BEFORE, Judged, judge
+from mlops_assets.assets.monitoring.profiling.profiles import SERVED
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.station import check, key
 from mlops_assets.checks.results import combine, warning
@@ -48,6 +49,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 key(pipeline, "profile"), partition_mapping=pipeline.partitions.all_before()
             ),
             key(pipeline, "features"),
+            *_served(pipeline),
         ],
         checks=[check(pipeline, STATION, name, words) for name, words in CHECKS.items()],
     )
@@ -99,3 +101,11 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return drift
+
+
+def _served(pipeline: MLPipeline) -> list[dg.AssetDep]:
+    """Profiles of what was answered, which are read where they are there: none is waited for."""
+    if pipeline.endpoint.capture_share == 0:
+        return []
+    before = pipeline.partitions.mapping(windows=SERVED_BEFORE)
+    return [dg.AssetDep(key(pipeline, SERVED), partition_mapping=before)]

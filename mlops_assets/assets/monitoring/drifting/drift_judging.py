@@ -30,7 +30,7 @@ BROKEN = frozenset({"unit", "schema", "recoded", "filled", "all_null", "constant
 # A broken column with less of the model's importance does no harm to speak of.
 _TRIFLE = 0.01
 _HISTORY = 28 * 24
-_SERVED = 12
+SERVED_BEFORE = 12
 
 
 class EventHours(BaseModel):
@@ -238,7 +238,7 @@ def _predictions(
     if not lake.exists(table):
         return []
     served = lake.partitions(table)
-    earlier = [p for p in served if p < partition][-_SERVED:]
+    earlier = [p for p in served if p < partition][-SERVED_BEFORE:]
     if partition not in served or not earlier:
         return []
     window = read_profile(pipeline, lake, [partition], table="served_profile")

@@ -34,15 +34,18 @@ class Made:
 
     record: ExplanationRecord
     rows: pd.DataFrame
-    explained: "Explained | None" = None
+    explained: "tuple[Explained, ...]" = ()
     curves: "tuple[Dependence, ...]" = ()
 
 
 @dataclass(frozen=True)
 class Told:
-    """Rows explained by a model, its training rows' attributions, and curves of dependence."""
+    """Rows explained by a model, its training rows' attributions, and curves of dependence.
 
-    explained: "Explained"
+    ``explained``: one for each class of several, else one.
+    """
+
+    explained: "tuple[Explained, ...]"
     training: Attributions
     curves: "tuple[Dependence, ...]"
 
@@ -86,6 +89,7 @@ def tell(
     """
     from mlops_assets.ml.artifact import manifest as files
     from mlops_assets.ml.explanation.dependence import curves
+    from mlops_assets.ml.explanation.explained import importance, most_moved
     from mlops_assets.ml.explanation.shapley import columns_of, explain
 
     with opened(store, package) as (directory, artifact):
@@ -99,9 +103,19 @@ def tell(
             training = _attributions(explain(directory, artifact, background, background))
             store.save(pipeline.name, STATION, _name(pipeline, package), training)
         explained = explain(directory, artifact, rows, background)
-        shown = {n: v for n, v in explained.importance().items() if n not in pipeline.personal}
+        shown = {n: v for n, v in importance(explained).items() if n not in pipeline.personal}
+
+        def moved(column: str) -> tuple[int, str]:
+            place = most_moved(explained, column)
+            return place, explained[place].label
+
         drawn = (
-            curves(lambda frame: artifact.predict(columns_of(frame, artifact.spec)), rows, shown)
+            curves(
+                lambda frame: artifact.predict(columns_of(frame, artifact.spec)),
+                rows,
+                shown,
+                of=moved if len(explained) > 1 else None,
+            )
             if with_curves
             else ()
         )
@@ -124,12 +138,17 @@ def _name(pipeline: MLPipeline, package: ModelPackage) -> str:
     return hashlib.sha256("\n".join(of).encode()).hexdigest()[:32]
 
 
-def _attributions(explained: "Explained") -> Attributions:
+def _attributions(explained: "tuple[Explained, ...]") -> Attributions:
+    from mlops_assets.ml.explanation.explained import importance
+
+    first, many = explained[0], len(explained) > 1
     return Attributions(
-        rows=len(explained.values),
-        space=explained.space,
-        base=explained.base,
-        importance=explained.importance(),
+        rows=len(first.values),
+        space=first.space,
+        base=0.0 if many else first.base,
+        importance=importance(explained),
+        by_class={one.label: one.importance() for one in explained} if many else {},
+        bases={one.label: one.base for one in explained} if many else {},
     )
 
 
@@ -154,6 +173,8 @@ def _judged(
         words = f"other features matter than in training: {leaders}; then: {before}"
     else:
         words = f"what matters is what did in training: {leaders}"
+    if now.by_class and status != "unknown":
+        words += f" (mean over {len(now.by_class)} classes{_odd_class(now, training)})"
     return ExplanationRecord(
         partition=partition,
         package_arn=found.package.arn if found.package else None,
@@ -164,6 +185,22 @@ def _judged(
         training=training,
         ndcg=score,
     )
+
+
+def _odd_class(now: Attributions, training: Attributions) -> str:
+    """Of several classes the one whose features have changed most, if by enough to be told."""
+    from mlops_assets.ml.explanation.attribution import LEAST_NDCG, ndcg
+
+    scores = {
+        name: ndcg(training.by_class[name], told)
+        for name, told in now.by_class.items()
+        if name in training.by_class
+    }
+    known = {name: score for name, score in scores.items() if score is not None}
+    if not known or min(known.values()) >= LEAST_NDCG:
+        return ""
+    worst = min(known, key=lambda name: known[name])
+    return f"; of {worst} other features matter, NDCG {known[worst]:.3f}"
 
 
 def _unknown(partition: str, found: Subject, words: str) -> ExplanationRecord:

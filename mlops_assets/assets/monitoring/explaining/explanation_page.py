@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.monitoring.explaining.explanation_making import Made
-from mlops_assets.assets.monitoring.explaining.records import ExplanationRecord
+from mlops_assets.assets.monitoring.explaining.records import Attributions, ExplanationRecord
 from mlops_assets.assets.preview import image, table
 from mlops_assets.checks.results import Verdict
 from mlops_assets.pipeline import MLPipeline
@@ -32,9 +32,10 @@ def page(pipeline: MLPipeline, made: Made) -> dict[str, Any]:
         "words": record.words,
         "model": record.package_arn or "none",
     }
-    if record.now is None or record.training is None or made.explained is None:
+    if record.now is None or record.training is None or not made.explained:
         return shown
     from mlops_assets.ml.explanation import plots
+    from mlops_assets.ml.explanation.explained import most_answered
 
     shown["explained"] = f"{record.now.rows:,} {_SOURCES[record.source]}, in {record.now.space}"
     if record.ndcg is not None:
@@ -49,9 +50,14 @@ def page(pipeline: MLPipeline, made: Made) -> dict[str, Any]:
             }
         )
     )
+    # Of several classes, those of the one that was answered most.
+    drawn = made.explained[most_answered(made.explained)]
     shown["values"] = image(
-        plots.swarm(made.explained, made.rows, personal=pipeline.personal), "SHAP values"
+        plots.swarm(drawn, made.rows, personal=pipeline.personal),
+        f"SHAP values of {drawn.label}" if drawn.label else "SHAP values",
     )
+    if record.now.by_class:
+        shown["by class"] = image(plots.by_class(record.now.by_class), "mean |SHAP| by class")
     shown["attribution"] = image(
         plots.attributions(record.now.importance, record.training.importance), "attribution"
     )
@@ -67,12 +73,7 @@ def keep(pipeline: MLPipeline, store: Store, made: Made) -> str:
     record, label = made.record, pipeline.label.column
     below = ("monitoring", pipeline.name, "explanation", record.partition)
     files = {
-        "analysis.json": analysis(
-            label,
-            record.now.importance if record.now else {},
-            record.now.base if record.now else 0.0,
-            made.curves,
-        ),
+        "analysis.json": analysis(_told(label, record.now), made.curves),
         "constraint_violations.json": violations(
             label, record.ndcg if record.status == "warning" else None
         ),
@@ -80,3 +81,12 @@ def keep(pipeline: MLPipeline, store: Store, made: Made) -> str:
     for name, content in files.items():
         store.open().write(store.uri(*below, name), json.dumps(content, indent=2).encode())
     return store.uri(*below, "analysis.json")
+
+
+def _told(label: str, now: Attributions | None) -> dict[str, tuple[dict[str, float], float]]:
+    """Importances and base as Clarify writes them: by class where there are several."""
+    if now is None:
+        return {label: ({}, 0.0)}
+    if now.by_class:
+        return {name: (sizes, now.bases[name]) for name, sizes in now.by_class.items()}
+    return {label: (now.importance, now.base)}

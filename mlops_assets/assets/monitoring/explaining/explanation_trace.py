@@ -131,9 +131,10 @@ def _why(
     pipeline: MLPipeline, store: Store, package: ModelPackage, row: pd.DataFrame, untold: list[str]
 ) -> Why | None:
     from mlops_assets.ml.artifact.errors import ArtifactError, EncodingError
+    from mlops_assets.ml.explanation.explained import most_answered
 
     try:
-        told = tell(pipeline, store, package, row).explained
+        every = tell(pipeline, store, package, row).explained
     except EncodingError as error:
         # Without the value: the column may be personal.
         untold.append(f"the artifact does not take the value sent as {error.column!r}")
@@ -141,10 +142,12 @@ def _why(
     except (ArtifactError, DatasetError, ObjectNotFound) as error:
         untold.append(f"the answer cannot be explained: {error}")
         return None
+    # Of several classes, why it was the one that was answered.
+    told = every[most_answered(every)]
     points = told.in_probability()
     order = abs(told.values[0]).argsort()[::-1]
     return Why(
-        space=told.space,
+        space=f"{told.space} of {told.label}" if told.label else told.space,
         base=told.base,
         base_answer=points.base,
         answered_again=float(told.answers[0]),

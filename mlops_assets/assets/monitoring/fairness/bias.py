@@ -55,6 +55,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             bias_measuring.answers_of,
             pipeline.monitors.facets,
             pipeline.monitors.decision_threshold,
+            pipeline.monitors.positive_classes,
             pipeline.evaluation.slices,
         ),
         deps=answered(pipeline),

@@ -47,7 +47,7 @@ def judge(
         earlier: records of the partitions before, which tell what is usual.
     """
     bound = known.positive_above if known else None
-    if known is None and pipeline.label.kind != "binary" and len(features):
+    if known is None and pipeline.label.kind == "regression" and len(features):
         bound = float(features[pipeline.label.column].median())
     rows = found.rows.rename(columns={"label": pipeline.label.column})
     before = {(f.column, f.value): f for f in known.facets} if known else {}
@@ -210,4 +210,6 @@ def _positive(pipeline: MLPipeline, bound: float | None) -> str:
     label = pipeline.label.column
     if pipeline.label.kind == "binary":
         return f"{label} = 1, answers from {pipeline.monitors.decision_threshold:g} on"
+    if pipeline.label.kind == "multiclass":
+        return f"{label} is {' or '.join(pipeline.monitors.positive_classes)}"
     return f"{label} above {bound:g}" if bound is not None else f"{label}: no rows"

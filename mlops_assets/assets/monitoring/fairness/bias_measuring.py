@@ -38,7 +38,9 @@ def baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> BiasB
     Kept by artifact, dataset and declaration: every partition that the model answers needs them.
     None where artifact or rows are gone.
     """
-    declared = repr((pipeline.monitors.facets, pipeline.monitors.decision_threshold, _VERSION))
+    watched = pipeline.monitors
+    parts = (watched.facets, watched.decision_threshold, watched.positive_classes, _VERSION)
+    declared = repr(parts)
     name = hashlib.sha256(
         "\n".join(
             [package.lineage["artifact_digest"], package.lineage["dataset_digest"], declared]
@@ -57,7 +59,7 @@ def baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> BiasB
 
 
 # Of what is kept: a new one where the same rows give other figures.
-_VERSION = 1
+_VERSION = 2
 
 
 def _baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> BiasBaseline:
@@ -67,8 +69,11 @@ def _baseline(pipeline: MLPipeline, store: Store, package: ModelPackage) -> Bias
     with opened(store, package) as (_, artifact):
         names = [column.name for column in artifact.spec.columns]
         matrix = artifact.encoder.encode({name: holdout[name].to_numpy() for name in names})
-        holdout = holdout.assign(**{ANSWER: artifact.answer(matrix)})
-    bound = None if pipeline.label.kind == "binary" else float(train[label].median())
+        answers = artifact.answer(matrix)
+    if pipeline.label.kind == "multiclass":
+        answers = answers.argmax(axis=1).astype(float)
+    holdout = holdout.assign(**{ANSWER: answers})
+    bound = float(train[label].median()) if pipeline.label.kind == "regression" else None
     return BiasBaseline(
         positive_above=bound,
         facets=tuple(
@@ -134,10 +139,14 @@ def answers_of(
 def positive(
     pipeline: MLPipeline, values: pd.Series, bound: float | None, *, answers: bool
 ) -> np.ndarray:
-    """Which labels or answers are positive: 1 or a probability from the threshold on; of a
-    regression, what lies above the median of the training labels."""
+    """Which labels or answers are positive: 1 or a probability from the threshold on; of several
+    classes, those declared as positive (an answer is the most probable one); of a regression, what
+    lies above the median of the training labels."""
     if bound is not None:
         return facets.above(values.to_numpy(float), bound)
+    if pipeline.label.kind == "multiclass":
+        numbers = [pipeline.label.classes.index(c) for c in pipeline.monitors.positive_classes]
+        return values.isin(numbers).to_numpy(bool)
     threshold = pipeline.monitors.decision_threshold if answers else 1.0
     return facets.at_least(values.to_numpy(float), threshold)
 

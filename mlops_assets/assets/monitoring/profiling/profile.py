@@ -1,10 +1,12 @@
 """Station ``profile``: what a partition's features look like, in counts that add up.
 
-Here: the asset and its page. Not here: counting (`ml.profiles`), the lake's table (`profiles`),
+Here: the asset, its page, and what stations of profiles have in common. Not here: counting
+(`ml.profiles`), the lake's table (`profiles`),
 what is made of it (`drift`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -22,6 +24,9 @@ from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
 
+if TYPE_CHECKING:
+    from mlops_assets.resources.lake.core import Lake
+
 NAME = "profile"
 
 
@@ -38,32 +43,57 @@ class ProfileConfig(dg.Config):
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     columns = [*pipeline.feature_columns, pipeline.label.column]
 
-    @monitoring_station(
+    def read(lake: "Lake", partition: str) -> pd.DataFrame:
+        rows = lake.read(pipeline.table("features"), [partition], columns=columns)
+        return profiles.with_class_names(pipeline, rows, pipeline.label.column)
+
+    return profiled(
         pipeline,
         NAME,
         description="Counts, sums and missing values of each feature and the label. "
         "Windows of partitions are compared by them, without their data.",
+        source="features",
+        columns=columns,
+        read=read,
+    )
+
+
+def profiled(
+    pipeline: MLPipeline,
+    name: str,
+    *,
+    description: str,
+    source: str,
+    columns: Sequence[str],
+    read: Callable[["Lake", str], pd.DataFrame],
+) -> dg.AssetsDefinition:
+    """A station that profiles what ``read`` gives of a partition of the table ``source``."""
+
+    @monitoring_station(
+        pipeline,
+        name,
+        description=description,
         kinds={"numpy", "iceberg"},
-        code_version=pipeline.code_version(counted.profile, columns, pipeline.personal),
-        deps=[key(pipeline, "features")],
+        code_version=pipeline.code_version(counted.profile, list(columns), pipeline.personal),
+        deps=[key(pipeline, source)],
         io_manager_key="lake_io",
         dagster_type=dg.Any,
     )
-    def profile(
+    def station(
         context: dg.AssetExecutionContext, config: ProfileConfig, lake: LakeResource, store: Store
     ) -> dg.MaterializeResult:
         found: dict[str, Profile] = {}
         for partition in context.partition_keys:
-            rows = lake.open().read(pipeline.table("features"), [partition], columns=columns)
+            rows = read(lake.open(), partition)
             renew = config.renew_grids and not found
             found[partition] = profiles.make(pipeline, store, rows, renew=renew)
             context.log.info(f"{partition}: {len(rows):,} rows of {len(columns)} columns profiled")
-        return written(pipeline, store, NAME, found)
+        return _written(pipeline, store, name, found)
 
-    return profile
+    return station
 
 
-def written(
+def _written(
     pipeline: MLPipeline, store: Store, station: str, found: Mapping[str, Profile]
 ) -> dg.MaterializeResult:
     """Store partitions' profiles: rows for the lake, statistics.json, a page of the last one."""

@@ -53,6 +53,13 @@ TYPES = {
 (`ml.profiles.codec`), everything before it is there to be read by people and SQL."""
 
 
+def with_class_names(pipeline: MLPipeline, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows with the names of classes for their numbers, where the label has several: the
+    numbers have no order, so they are counted as categories."""
+    names = dict(enumerate(pipeline.label.classes))
+    return rows.assign(**{column: rows[column].map(names).astype("str")}) if names else rows
+
+
 def make(
     pipeline: MLPipeline, store: Store, frame: pd.DataFrame, *, renew: bool = False
 ) -> Profile:

@@ -35,7 +35,7 @@ ESTIMATE = f"The estimate from calibrated confidence keeps the bounds; {ASSUMES}
 
 def checks_of(pipeline: MLPipeline) -> dict[str, str]:
     """The checks by name; a regression's answers do not tell their own error: no estimate."""
-    return {**CHECKS, "estimate": ESTIMATE} if pipeline.label.kind == "binary" else CHECKS
+    return CHECKS if pipeline.label.kind == "regression" else {**CHECKS, "estimate": ESTIMATE}
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:

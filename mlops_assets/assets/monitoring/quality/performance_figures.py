@@ -9,9 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from mlops_assets.assets.blocks import event_blocks
 from mlops_assets.assets.monitoring.quality.performance_held_out import Promise
+from mlops_assets.ml.blocks import LEAST_BLOCKS
 from mlops_assets.ml.metrics import calibration_points
-from mlops_assets.ml.performance.estimate import estimate
+from mlops_assets.ml.performance.calibration import confidence
+from mlops_assets.ml.performance.estimate import estimate, estimate_of_top
 from mlops_assets.ml.performance.intervals import Measured, measure, measure_slices, metrics_of
 from mlops_assets.pipeline import MLPipeline
 
@@ -27,11 +30,33 @@ def versions(rows: pd.DataFrame) -> list[int]:
 
 def measured(pipeline: MLPipeline, known: pd.DataFrame) -> dict[str, Measured]:
     """Every metric of labelled answers with its interval; of no rows, none."""
-    if known.empty:
+    blocks = blocks_of(pipeline, known)
+    if known.empty or count_of(blocks, known) < LEAST_BLOCKS:
         return {}
     kind = pipeline.label.kind
     metrics = metrics_of(kind, pipeline.monitors.decision_threshold)
-    return measure(known["label"], known["prediction"], metrics, kind=kind)
+    return measure(known["label"], answers(pipeline, known), metrics, kind=kind, blocks=blocks)
+
+
+def answers(pipeline: MLPipeline, rows: pd.DataFrame) -> np.ndarray:
+    """What the model answered: (n,), or (n, classes) where the label has several."""
+    columns = pipeline.label.answers
+    return rows[list(columns) if columns else "prediction"].to_numpy(float)
+
+
+def blocks_of(pipeline: MLPipeline, rows: pd.DataFrame) -> np.ndarray | None:
+    """The block of time of each answer's event; None where answers are independent."""
+    return event_blocks(pipeline, rows, "event_time")
+
+
+def count_of(blocks: np.ndarray | None, rows: pd.DataFrame) -> int:
+    """How many independent things there are: blocks, else rows."""
+    return len(rows) if blocks is None else len(np.unique(blocks))
+
+
+def confident(pipeline: MLPipeline, known: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """What came true and how sure the model was, (n,) each, by `ml.performance.calibration`."""
+    return confidence(pipeline.label.kind, known["label"], answers(pipeline, known))
 
 
 def promised(rows: pd.DataFrame, promises: Promises) -> dict[str, Measured]:
@@ -56,26 +81,34 @@ def estimated(
     pipeline: MLPipeline, rows: pd.DataFrame, promises: Promises, metrics: Mapping[str, Measured]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The estimate over all answers, and realised minus estimated where the label is known."""
-    if pipeline.label.kind != "binary" or rows.empty:
+    kind = pipeline.label.kind
+    if kind == "regression" or rows.empty:
         return {}, {}
-    calibrated = _calibrated(rows, promises)
+    said = answers(pipeline, rows)
+    if kind == "multiclass":
+        said = said.max(axis=1)
+    calibrated = _calibrated(rows, said, promises)
     if calibrated is None:
         return {}, {}
     threshold = pipeline.monitors.decision_threshold
-    said = rows["prediction"].to_numpy(float)
-    all_rows = estimate(said, calibrated, threshold=threshold)
-    known = rows["label"].notna().to_numpy()
+
+    def of(chosen: np.ndarray) -> dict[str, float]:
+        if kind == "multiclass":
+            return estimate_of_top(said[chosen], calibrated[chosen])
+        return estimate(said[chosen], calibrated[chosen], threshold=threshold)
+
+    all_rows, known = of(np.ones(len(rows), bool)), rows["label"].notna().to_numpy(bool)
     if not known.any():
         return all_rows, {}
-    on_known = estimate(said[known], calibrated[known], threshold=threshold)
+    on_known = of(known)
     return all_rows, {n: metrics[n].value - v for n, v in on_known.items() if n in metrics}
 
 
 def reliability(pipeline: MLPipeline, known: pd.DataFrame) -> tuple[dict[str, float], ...]:
     """The points of the reliability plot; a regression has none."""
-    if pipeline.label.kind != "binary" or known.empty:
+    if pipeline.label.kind == "regression" or known.empty:
         return ()
-    points = calibration_points(known["label"], known["prediction"], CALIBRATION_BINS)
+    points = calibration_points(*confident(pipeline, known), CALIBRATION_BINS)
     return tuple(points.astype(float).to_dict("records"))
 
 
@@ -84,20 +117,21 @@ def slices(pipeline: MLPipeline, known: pd.DataFrame) -> tuple[dict[str, str | i
     told = pipeline.evaluation
     found = measure_slices(
         known["label"],
-        known["prediction"],
+        answers(pipeline, known),
         known[[column for column in told.slices if column in known]],
         told.primary,
         kind=pipeline.label.kind,
         least_rows=told.slice_rows,
         threshold=pipeline.monitors.decision_threshold,
+        blocks=blocks_of(pipeline, known),
     )
     return tuple(found.dropna().to_dict("records"))
 
 
-def _calibrated(rows: pd.DataFrame, promises: Promises) -> np.ndarray | None:
+def _calibrated(rows: pd.DataFrame, said: np.ndarray, promises: Promises) -> np.ndarray | None:
     """Each answer by the curve of the version that gave it; None where one has no curve."""
     calibrated = np.full(len(rows), np.nan)
-    said, given_by = rows["prediction"].to_numpy(float), rows["version"].to_numpy()
+    given_by = rows["version"].to_numpy()
     for version in versions(rows):
         promise = promises.get(version)
         if promise is None or promise.calibrator is None:

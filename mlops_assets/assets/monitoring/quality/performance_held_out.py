@@ -7,11 +7,15 @@ that an estimate needs; computed once an artifact and kept. Not here: judging.
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.blocks import event_blocks
 from mlops_assets.assets.monitoring.quality.records import HeldOutRecord
 from mlops_assets.assets.monitoring.records import Interval
 from mlops_assets.ml.artifact.errors import ArtifactError
-from mlops_assets.ml.performance.calibration import Calibrator, fit
+from mlops_assets.ml.blocks import LEAST_BLOCKS
+from mlops_assets.ml.performance.calibration import Calibrator, confidence, fit
 from mlops_assets.ml.performance.intervals import Measured, measure, metrics_of
 from mlops_assets.objects import ObjectNotFound
 from mlops_assets.pipeline import MLPipeline
@@ -64,6 +68,8 @@ def _recorded(
     threshold = pipeline.monitors.decision_threshold
     name = f"{package.lineage['artifact_digest'][:24]}-{package.lineage['dataset_digest'][:16]}"
     name = f"{name}-{threshold:g}"
+    if block := pipeline.evaluation.block:
+        name = f"{name}-{block.total_seconds():g}s"
     try:
         return store.load(HeldOutRecord, pipeline.name, STATION, name)
     except RecordNotFound:
@@ -88,14 +94,18 @@ def _measured(store: Store, pipeline: MLPipeline, package: registry.ModelPackage
     truth = rows[pipeline.label.column].to_numpy(float)
     kind = pipeline.label.kind
     metrics = metrics_of(kind, pipeline.monitors.decision_threshold)
-    curve = fit(truth, answers) if kind == "binary" else Calibrator((), ())
+    blocks = event_blocks(pipeline, rows)
+    if blocks is not None and len(np.unique(blocks)) < LEAST_BLOCKS:
+        # Too short a time to tell how sure the promise is: it is taken at its word.
+        blocks = None
+    curve = fit(*confidence(kind, truth, answers)) if kind != "regression" else Calibrator((), ())
     return HeldOutRecord(
         artifact_digest=package.lineage["artifact_digest"],
         dataset_digest=package.lineage["dataset_digest"],
         rows=len(rows),
         metrics={
             name: Interval(**vars(figure))
-            for name, figure in measure(truth, answers, metrics, kind=kind).items()
+            for name, figure in measure(truth, answers, metrics, kind=kind, blocks=blocks).items()
         },
         says=curve.says,
         means=curve.means,

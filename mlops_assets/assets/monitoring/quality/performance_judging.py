@@ -12,13 +12,15 @@ import pandas as pd
 from mlops_assets.assets.monitoring.quality import performance_figures as figures
 from mlops_assets.assets.monitoring.quality.records import PerformanceRecord, VersionPerformance
 from mlops_assets.assets.monitoring.records import Interval, Line
+from mlops_assets.ml.blocks import LEAST_BLOCKS
 from mlops_assets.ml.performance import calibration, verdict
 from mlops_assets.ml.performance.band import band
 from mlops_assets.ml.performance.intervals import Measured
 from mlops_assets.pipeline import MLPipeline
 
 # By kind of label: the rate of errors and the gap that partitions are compared by.
-RATES = {"binary": ("error_rate", "calibration_gap"), "regression": ("mae", "bias")}
+_OF_ANSWERS = ("error_rate", "calibration_gap")
+RATES = {"binary": _OF_ANSWERS, "multiclass": _OF_ANSWERS, "regression": ("mae", "bias")}
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ def judge(pipeline: MLPipeline, seen: Seen) -> PerformanceRecord:
         least_rows=watched.least_rows,
         capture_gap=watched.capture_gap,
     )
+    coverage += _blocks(pipeline, known)
     held_out = figures.promised(known if len(known) else rows, seen.promises)
     metrics = figures.measured(pipeline, known)
     quality = _quality(pipeline, metrics, held_out, told=coverage[0].status == "healthy")
-    enough = len(known) >= watched.least_rows
+    enough = len(known) >= watched.least_rows and bool(metrics)
     drift = _drift(pipeline, metrics, held_out, known, seen.baseline) if enough else ()
     estimate, error = figures.estimated(pipeline, rows, seen.promises, metrics)
     guesses = verdict.estimated(
@@ -66,7 +69,7 @@ def judge(pipeline: MLPipeline, seen: Seen) -> PerformanceRecord:
         bounds=_bounds(pipeline),
         held_out=held_out,
         primary=pipeline.evaluation.primary,
-        tolerance=watched.tolerance,
+        tolerance=_allowed(pipeline, pipeline.evaluation.primary, held_out) or 0.0,
     )
     answered = figures.versions(rows)
     versions = tuple(
@@ -113,7 +116,11 @@ def _version(
     promise = seen.promises.get(version)
     held_out = promise.held_out if promise else {}
     metrics = figures.measured(pipeline, known) if metrics is None else metrics
-    lines = [labels, *_quality(pipeline, metrics, held_out, told=labels.status == "healthy")]
+    lines = [
+        labels,
+        *_blocks(pipeline, known),
+        *_quality(pipeline, metrics, held_out, told=labels.status == "healthy"),
+    ]
     return VersionPerformance(
         version=version,
         package_arn=promise.package_arn if promise else None,
@@ -143,9 +150,25 @@ def _quality(
         bounds=_bounds(pipeline),
         held_out=held_out,
         primary=pipeline.evaluation.primary,
-        tolerance=pipeline.monitors.performance.tolerance,
+        tolerance=_allowed(pipeline, pipeline.evaluation.primary, held_out) or 0.0,
         told=told,
     )
+
+
+def _allowed(
+    pipeline: MLPipeline, metric: str, held_out: Mapping[str, Measured | Interval]
+) -> float | None:
+    """How much worse a metric may be, in its own unit; None where nothing says what is much."""
+    values = {name: figure.value for name, figure in held_out.items()}
+    return pipeline.monitors.performance.allowed(metric, values)
+
+
+def _blocks(pipeline: MLPipeline, known: pd.DataFrame) -> tuple[verdict.Line, ...]:
+    """Whether there are blocks enough, where the pipeline declares them and there are labels."""
+    length, blocks = pipeline.evaluation.block, figures.blocks_of(pipeline, known)
+    if length is None or blocks is None or known.empty:
+        return ()
+    return (verdict.blocks(figures.count_of(blocks, known), length, LEAST_BLOCKS),)
 
 
 def _drift(
@@ -157,25 +180,31 @@ def _drift(
 ) -> tuple[verdict.Line, ...]:
     """Concept drift: error rate and calibration gap against what partitions differ by anyway; with
     too few of them, the gap against the held-out one."""
-    tolerance = pipeline.monitors.performance.tolerance
     rate, gap = RATES[pipeline.label.kind]
+    errors: Mapping[str, Measured | Interval] = held_out
+    if not held_out and baseline:
+        # Without a promise the partition before says how large an error is.
+        errors = baseline[-1].metrics
     lines = []
     for name in (rate, gap):
         earlier = [record for record in baseline if name in record.metrics]
+        floor = _allowed(pipeline, name, errors)
         usual = band(
             [record.metrics[name].value for record in earlier],
             [record.labelled for record in earlier],
-            floor=tolerance,
+            floor=floor or 0.0,
         )
         words = name.replace("_", " ")
         if usual is not None:
             lines.append(verdict.drifted(words, metrics[name], usual, only_above=name == rate))
-        elif name == gap and name in held_out:
-            lines.append(verdict.moved(words, metrics[name], held_out[name], tolerance))
+        elif name == gap and name in held_out and floor is not None:
+            lines.append(verdict.moved(words, metrics[name], held_out[name], floor))
     if "ece" in held_out and "ece" in metrics:
-        chance = calibration.gap(known["label"], known["prediction"]).ece_by_chance
-        most = verdict.Bound("ece", at_most=max(chance, held_out["ece"].value) + tolerance)
-        lines.append(verdict.only_warns(verdict.against_bound(most, metrics["ece"])))
+        truth, sure = figures.confident(pipeline, known)
+        chance = calibration.gap(truth, sure, blocks=figures.blocks_of(pipeline, known))
+        most = max(chance.ece_by_chance, held_out["ece"].value)
+        bound = verdict.Bound("ece", at_most=most + pipeline.monitors.performance.tolerance)
+        lines.append(verdict.only_warns(verdict.against_bound(bound, metrics["ece"])))
     return tuple(lines)
 
 

@@ -21,7 +21,7 @@ from mlops_assets.ml.performance.intervals import Measured
 from mlops_assets.ml.performance.verdict import worst
 from mlops_assets.pipeline import MLPipeline
 
-_COVERAGE = frozenset({"labels", "capture"})
+_COVERAGE = frozenset({"labels", "capture", "blocks"})
 _CALIBRATION = frozenset({"error rate", "calibration gap", "ece", "mae", "bias"})
 _ESTIMATE = "estimate of "
 

@@ -8,6 +8,7 @@ import hashlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from mlops_assets.assets.monitoring.captured.labelled import (
@@ -20,6 +21,7 @@ from mlops_assets.assets.monitoring.quality import performance_figures
 from mlops_assets.assets.monitoring.quality.performance_held_out import promise
 from mlops_assets.assets.monitoring.quality.performance_judging import Seen, judge
 from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.ml.metrics import SUMS_WITHIN
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.records import RecordNotFound, Store
 
@@ -69,12 +71,20 @@ def recorded(
 def _sound(pipeline: MLPipeline, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that can be measured: an answer that is no number, or no probability where one is
     asked for, counts as not captured, a label that is none as not known. One must not stop all."""
-    binary = pipeline.label.kind == "binary"
-    least, most = (0.0, 1.0) if binary else (-sys.float_info.max, sys.float_info.max)
-    sound = rows.loc[rows["prediction"].between(least, most)].reset_index(drop=True)
+    told = pipeline.label
+    answers = performance_figures.answers(pipeline, rows)
+    if told.kind == "regression":
+        good = np.abs(answers) <= sys.float_info.max
+    else:
+        probable = (answers >= 0) & (answers <= 1)
+        good = probable if told.kind == "binary" else probable.all(axis=1)
+        if told.kind == "multiclass":
+            good &= np.abs(answers.sum(axis=1) - 1) <= SUMS_WITHIN
+    sound = rows.loc[good].reset_index(drop=True)
     label = sound["label"]
-    good = label.isin([0, 1]) if binary else label.between(least, most)
-    return sound.assign(label=label.where(good))
+    if told.kind == "regression":
+        return sound.assign(label=label.where(label.abs() <= sys.float_info.max))
+    return sound.assign(label=label.where(label.isin(range(len(told.classes) or 2))))
 
 
 def _inputs(pipeline: MLPipeline, lake: "Lake", partition: str) -> dict[str, int | None]:

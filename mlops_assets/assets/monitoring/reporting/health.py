@@ -16,6 +16,7 @@ from mlops_assets.assets.monitoring.reporting import (
     health_fairness,
     health_quality,
     health_serving,
+    health_ways,
 )
 from mlops_assets.assets.monitoring.reporting.health_part import Part, overall
 from mlops_assets.assets.monitoring.reporting.records import HealthRecord
@@ -88,14 +89,16 @@ def parts(pipeline: MLPipeline, store: Store, sagemaker: SageMakerResource) -> l
 def report(pipeline: MLPipeline, store: Store, found: list[Part]) -> HealthRecord:
     """Write the page and the record that leads to it."""
     status, words = overall(found)
+    ui = health_ways.ui_address()
     at = dt.datetime.now(dt.UTC)
     made = page(
         title=f"Health of {pipeline.name}",
         subtitle=f"{pipeline.description} · {', '.join(pipeline.owners)}",
         mark=status,
         because=words,
-        chapters=[part.chapter for part in found],
-        foot=f"Made {at:%Y-%m-%d %H:%M} UTC from the records of the monitoring stations.",
+        chapters=[health_ways.chapter(pipeline, part, ui) for part in found],
+        foot=f"Made {at:%Y-%m-%d %H:%M} UTC from the records of the monitoring stations."
+        + (f" Links lead to Dagster's UI at {ui}." if ui else ""),
     )
     uri = report_uri(pipeline, store)
     store.open().write(uri, made.encode())

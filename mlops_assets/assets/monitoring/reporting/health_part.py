@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlops_assets.assets.monitoring.records import Line, Status
-from mlops_assets.ml.report.html import Chapter, Figure, Table
+from mlops_assets.ml.report.html import Chapter, Figure, Link, Table
 
 # The worst first: unknown is never healthy, and what is known to be bad is said before it.
 _WORST: tuple[Status, ...] = ("failing", "warning", "unknown", "healthy")
@@ -38,13 +38,13 @@ class Part:
             name=self.name, figure=self.figure, bound=self.bound, status=self.status or "healthy"
         )
 
-    @property
-    def chapter(self) -> Chapter:
+    def chapter(self, *, see: tuple[str, ...] = (), links: tuple[Link, ...] = ()) -> Chapter:
+        """Its chapter of the report, with where to go on."""
         words = self.words
         # A name, such as log_loss, keeps its own spelling.
         if words.partition(" ")[0].isalpha():
             words = words[0].upper() + words[1:]
-        return Chapter(self.name, words, self.status, self.content)
+        return Chapter(self.name, words, self.status, self.content, see, links)
 
 
 def absent(name: str, earn: str, *, counts: bool = True) -> Part:

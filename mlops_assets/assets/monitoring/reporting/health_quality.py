@@ -128,7 +128,7 @@ def _bound(gate: Gate) -> float:
 
 
 def _calibration(pipeline: MLPipeline, records: list[PerformanceRecord]) -> list[Part]:
-    if pipeline.label.kind != "binary":
+    if pipeline.label.kind == "regression":
         return []
     drawn = {r.partition: pd.DataFrame(list(r.calibration)) for r in records if r.calibration}
     if not drawn:
@@ -161,11 +161,16 @@ def _calibration(pipeline: MLPipeline, records: list[PerformanceRecord]) -> list
             name="Calibration",
             status=None,
             figure=f"{newest}: observed − predicted {gaps[newest]:+.3f}",
-            words=f"In {newest} events happened {abs(gaps[newest]) * 100:.1f} points "
+            words=f"In {newest} {_what(pipeline)} {abs(gaps[newest]) * 100:.1f} points "
             f"{'more' if gaps[newest] > 0 else 'less'} often than the answers said.",
             content=tuple(content),
         )
     ]
+
+
+def _what(pipeline: MLPipeline) -> str:
+    """What is calibrated: the event, or of several classes that the most probable one was right."""
+    return "events happened" if pipeline.label.kind == "binary" else "the answered class was right"
 
 
 def _gap(points: pd.DataFrame) -> float:

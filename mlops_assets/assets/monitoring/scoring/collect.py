@@ -1,7 +1,7 @@
 """All evidence of a pipeline, collected once.
 
 Here: asking each source. Not here: what a source shows (`from_checks`, `from_records`,
-`from_registry`, `from_proofs`), which line needs it (`rules`).
+`from_registry`, `from_proofs`, `from_tests`), which line needs it (`rules`).
 """
 
 import time
@@ -16,6 +16,7 @@ from mlops_assets.assets.monitoring.scoring import (
     from_proofs,
     from_records,
     from_registry,
+    from_tests,
 )
 from mlops_assets.assets.monitoring.scoring.evidence import Evidence, Piece
 from mlops_assets.assets.monitoring.scoring.rules import RULES
@@ -53,12 +54,14 @@ def collect(
         *from_records.offline_and_online(pipeline, store),
         *from_records.training_seconds(pipeline, store),
         *from_proofs.proven(store, pipeline.name, arn),
+        *from_tests.left_by_make(pipeline.name),
         *(_of_champion(pipeline, instance, store, sagemaker, arn, now) if arn else ()),
     ]
     return Evidence(
         pipeline=pipeline.name,
         now=now,
-        pieces={piece.name: piece for piece in pieces},
+        # Of two of a name, such as a test report that was kept and one that lies here, the newer.
+        pieces={piece.name: piece for piece in sorted(pieces, key=lambda piece: piece.at)},
         by_hand=from_proofs.spoken_for(store, pipeline.name),
     )
 
@@ -89,6 +92,7 @@ def _of_champion(
     serves = champion(client, pipeline)
     if serves is not None:
         yield from from_records.champions_gates(pipeline, store, serves)
-        yield from_checks.champions_age(instance, pipeline, serves.as_of, now)
+        challenged = from_records.last_challenged(pipeline, store, serves)
+        yield from_checks.champions_age(instance, pipeline, serves.as_of, challenged, now)
     yield from from_registry.specification(pipeline, package)
     yield from from_registry.lead_time(pipeline, client, package)

@@ -19,8 +19,8 @@ RULES = (
         "Data",
         "all features are beneficial",
         ("audit/features_help",),
-        "materialize audit: each feature is permuted on the held-out rows. Take out those that do "
-        "not help",
+        "materialize audit, of several partitions: each feature is permuted on the held-out rows. "
+        "Take out those that do not help",
     ),
     Rule(
         "data-3",
@@ -57,7 +57,7 @@ RULES = (
         "Data",
         "all input feature code is tested",
         ("features/point_in_time", "tests of features"),
-        "materialize features (point_in_time recomputes sampled rows), and keep the tests' report: "
-        "mlops scorecard {pipeline} --tests report.xml",
+        "materialize features (point_in_time recomputes sampled rows), and test their code: make "
+        "test of a commit, or keep CI's report: mlops scorecard {pipeline} --tests report.xml",
     ),
 )

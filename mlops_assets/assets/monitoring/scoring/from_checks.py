@@ -17,8 +17,9 @@ _LOOKED_BACK = 20
 _ENDED = ("SUCCESS", "SKIPPED", "FAILURE")
 _DRILLS_LOOKED_AT = 50
 _WIDEST = 300
-# How a station says that it could not tell, after the partition where there is one.
-_UNKNOWN = re.compile(r"([^\s:]+: )?unknown\b")
+# How a station says that it could not tell, or had nothing to hold its figures against; after the
+# partition where there is one.
+_UNKNOWN = re.compile(r"([^\s:]+: )?(unknown\b|no gates are declared)")
 ROLLBACK_SECONDS = "rollback seconds"
 
 
@@ -75,17 +76,23 @@ def rollback_drill(instance: dg.DagsterInstance, pipeline: MLPipeline) -> Iterat
 
 
 def champions_age(
-    instance: dg.DagsterInstance, pipeline: MLPipeline, as_of: str, now: float
+    instance: dg.DagsterInstance, pipeline: MLPipeline, as_of: str, challenged: str, now: float
 ) -> Piece:
-    """How many partitions with features the champion does not know, against ``stale_after``."""
+    """How many partitions with features the champion does not know, against ``stale_after``.
+
+    ``challenged``: the newest partition as of which a challenger lost against it on the same rows:
+    up to there it is not too old, it is the better one.
+    """
+    known = max(as_of, challenged)
     partitions = instance.get_materialized_partitions(key(pipeline, "features"))
-    newer = sum(partition > as_of for partition in partitions)
+    newer = sum(partition > known for partition in partitions)
     bound = pipeline.retraining.stale_after
+    kept = f", better than a challenger as of {challenged}" if challenged > as_of else ""
     return Piece(
         name="champion's age",
         at=now,
         passed=newer < bound,
-        words=f"as of {as_of}, {newer} newer partitions are there (stale from {bound} on)",
+        words=f"as of {as_of}{kept}; {newer} newer partitions are there (stale from {bound} on)",
         link=f"/assets/{pipeline.name}/registered_model",
     )
 

@@ -1,12 +1,11 @@
 """Evidence that commands, CI and people leave: proofs, kept by name in the store.
 
-Here: keeping a proof, reading all of them, and a test report (JUnit's XML) as proofs. Not here:
+Here: keeping a proof, and reading all of them. Not here: what a test report proves (`from_tests`),
 what is proven of the graph itself (`from_checks`, `from_records`).
 """
 
 import datetime as dt
 from collections.abc import Iterator
-from xml.etree import ElementTree
 
 from mlops_assets.assets.commit import commit
 from mlops_assets.assets.monitoring.reporting.histories import Kept, histories
@@ -42,7 +41,7 @@ def proven(store: Store, pipeline: str, serving_arn: str | None) -> Iterator[Pie
     for kept in _kept(store, pipeline):
         proof = kept.record
         if not proof.by_hand:
-            yield _piece(kept, current=_of_now(proof, serving_arn))
+            yield _piece(kept, current=is_of_now(proof, serving_arn))
 
 
 def spoken_for(store: Store, pipeline: str) -> dict[str, Piece]:
@@ -52,45 +51,6 @@ def spoken_for(store: Store, pipeline: str) -> dict[str, Piece]:
         for kept in _kept(store, pipeline)
         if kept.record.by_hand
     }
-
-
-def of_test_report(xml: bytes, *, pipeline: str, by: str) -> list[ProofRecord]:
-    """The proofs in a test report: a kind of test counts where one ran and none of it failed.
-
-    Which kind a test is, its name and its module's tell: ``<pipeline>`` and ``feature``,
-    ``<pipeline>`` and ``train``, or ``loop``.
-
-    Raises:
-        ValueError: not JUnit's XML.
-    """
-    kinds = {
-        "tests of features": (pipeline, "feature"),
-        "tests of training": (pipeline, "train"),
-        "tests of the loop": ("loop",),
-    }
-    try:
-        # Expat itself refuses entities that grow without bound, and opens no other file.
-        cases = list(ElementTree.fromstring(xml).iter("testcase"))  # noqa: S314
-    except ElementTree.ParseError as error:
-        raise ValueError(f"this is no test report in JUnit's XML: {error}") from None
-    proofs = []
-    for name, words in kinds.items():
-        mine = [case for case in cases if all(word in _named(case) for word in words)]
-        ran = [case for case in mine if case.find("skipped") is None]
-        failed = [
-            case
-            for case in ran
-            if case.find("failure") is not None or case.find("error") is not None
-        ]
-        if ran:
-            said = f"{len(ran) - len(failed)} of {len(ran)} passed"
-            said += f"; {failed[0].get('name')} failed" if failed else ""
-            proofs.append(proof_of(name, by=by, passed=not failed, words=said, subject=commit()))
-    return proofs
-
-
-def _named(case: ElementTree.Element) -> str:
-    return f"{case.get('classname')}.{case.get('name')}".lower()
 
 
 def _kept(store: Store, pipeline: str) -> list[Kept[ProofRecord]]:
@@ -103,7 +63,8 @@ def _piece(kept: Kept[ProofRecord], *, current: bool) -> Piece:
     return Piece(proof.name, age_of(proof.at), proof.passed, words, kept.uri, current)
 
 
-def _of_now(proof: ProofRecord, serving_arn: str | None) -> bool:
+def is_of_now(proof: ProofRecord, serving_arn: str | None) -> bool:
+    """Whether a proof is of the model that serves, or of the code that runs, as they are now."""
     if not proof.subject:
         return True
     if proof.subject.startswith("arn:"):

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from mlops_assets.assets.champion import Champion
 from mlops_assets.assets.endpoint import LAST, ROLLOUT
 from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
+from mlops_assets.assets.monitoring.records import Interval
 from mlops_assets.assets.monitoring.reporting.histories import Kept, histories, latest
 from mlops_assets.assets.monitoring.scoring.evidence import Piece
 from mlops_assets.assets.records import EvaluationRecord, ModelRecord, RolloutRecord, SplitRecord
+from mlops_assets.ml.normalized_entropy import entropy
 from mlops_assets.pipeline import AllAtOnce, MLPipeline
 from mlops_assets.resources.records import Store
 
@@ -42,6 +44,19 @@ def champions_gates(pipeline: MLPipeline, store: Store, champion: Champion) -> I
             )
 
 
+def last_challenged(pipeline: MLPipeline, store: Store, champion: Champion) -> str:
+    """The newest partition as of which the champion was the better one, on the same rows."""
+    return max(
+        (
+            kept.record.as_of
+            for kept in histories(store, EvaluationRecord, pipeline.name, "evaluation").values()
+            if kept.record.champion == champion.package_arn
+            and any(g.name == "beats_champion" and not g.passed for g in kept.record.gates)
+        ),
+        default=champion.as_of,
+    )
+
+
 def rollout(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:
     """How the last rollout was tried out, and what it did to the latency."""
     kept = latest(store, RolloutRecord, pipeline.name, ROLLOUT, LAST)
@@ -59,9 +74,9 @@ def rollout(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:
 def offline_and_online(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:
     """Whether held-out figures told what came true: of the partitions with labels, how many lie
     within the declared tolerance and their own interval of the champion's held-out figure."""
-    metric, allowed = pipeline.evaluation.primary, pipeline.monitors.performance.tolerance
+    metric = pipeline.evaluation.primary
     compared = [
-        (kept.at, kept.record.metrics[metric], kept.record.held_out[metric])
+        (kept.at, *_on_one_scale(pipeline, kept.record))
         for kept in histories(store, PerformanceRecord, pipeline.name, "performance").values()
         if metric in kept.record.metrics and metric in kept.record.held_out
     ]
@@ -69,16 +84,39 @@ def offline_and_online(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:
         return
     near = sum(
         realised.low - allowed <= promised <= realised.high + allowed
-        for _, realised, promised in compared
+        for _, realised, promised, allowed in compared
     )
+    called = f"{metric}, as a share of its base rate's," if _by_base_rate(pipeline) else metric
     yield Piece(
         name="offline agrees with online",
-        at=max(at for at, _, _ in compared),
+        at=max(at for at, *_ in compared),
         passed=near >= _AGREEING_SHARE * len(compared),
-        words=f"{metric} of {near} of {len(compared)} partitions within ± {allowed:g} of the "
-        "held-out figure, beyond its interval",
+        words=f"{called} of {near} of {len(compared)} partitions within ± {compared[-1][-1]:.4g} "
+        "of the held-out figure, beyond its interval",
         link=f"/assets/{pipeline.name}/performance",
     )
+
+
+def _by_base_rate(pipeline: MLPipeline) -> bool:
+    return pipeline.evaluation.primary == "log_loss" and pipeline.label.kind == "binary"
+
+
+def _on_one_scale(pipeline: MLPipeline, record: PerformanceRecord) -> tuple[Interval, float, float]:
+    """What came true, what was promised, and the tolerance.
+
+    Where more happens, every log-loss is larger: held-out rows of a calm month and the answers of
+    a stormy one compare as shares of what their own base rates are worth.
+    """
+    metric = pipeline.evaluation.primary
+    realised, promised = record.metrics[metric], record.held_out[metric]
+    allowed = pipeline.monitors.performance.allowed(metric, record.held_out) or 0.0
+    if not _by_base_rate(pipeline):
+        return realised, promised, allowed
+    there, here = entropy(record.held_out["base_rate"]), entropy(record.metrics["base_rate"].value)
+    share = Interval(
+        value=realised.value / here, low=realised.low / here, high=realised.high / here
+    )
+    return share, promised / there, allowed / there
 
 
 def training_seconds(pipeline: MLPipeline, store: Store) -> Iterator[Piece]:

@@ -3,6 +3,7 @@
 Here: lineage, who approved, what git says. Not here: what the gates said (`from_records`).
 """
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 _MAIN = ("main", "origin/main", "master", "origin/master")
 _QUICK_DAYS = 7.0
 _HEX = 40
+_ARN = "arn:"
 
 
 def specification(pipeline: MLPipeline, package: ModelPackage) -> Iterator[Piece]:
@@ -24,9 +26,21 @@ def specification(pipeline: MLPipeline, package: ModelPackage) -> Iterator[Piece
     commit, at = package.lineage.get("commit", "unknown"), package.created.timestamp()
     link = f"/assets/{pipeline.name}/registered_model"
     if len(commit) == _HEX:
-        branch = next((b for b in _MAIN if _git("merge-base", "--is-ancestor", commit, b)[0]), None)
-        where = f"is on {branch}" if branch else "is on no main branch that is known here"
-        yield Piece("commit on main", at, branch is not None, f"commit {commit[:12]} {where}", link)
+        branches = [name for name in _MAIN if _git("rev-parse", "--verify", "--quiet", name)[0]]
+        mine = [b for b in branches if _git("merge-base", "--is-ancestor", commit, b)[0]]
+        if not branches:
+            # An image, or a copy without git: nobody can say.
+            where = "may be on the main branch: there is no git here that knows one"
+        else:
+            where = f"is on {mine[0]}" if mine else f"is not on {' nor '.join(branches)}"
+        yield Piece(
+            "commit on main",
+            at,
+            bool(mine),
+            f"commit {commit[:12]} {where}",
+            link,
+            known=bool(branches),
+        )
     elif commit.endswith("-dirty"):
         words = f"commit {commit[:12]} with changes that were not checked in"
         yield Piece("commit on main", at, False, words, link)
@@ -35,15 +49,22 @@ def specification(pipeline: MLPipeline, package: ModelPackage) -> Iterator[Piece
 
 
 def _second_person(pipeline: MLPipeline, package: ModelPackage, commit: str) -> str:
+    """Who else had a look: by AWS's word for both, or by git's for author and reviewers.
+
+    The names that this machine gives are notes: anybody can say to be anybody.
+    """
     said = package.decision
-    if said.startswith("approved by ") and package.trained_by:
-        who = said.removeprefix("approved by ").split(":")[0]
-        if who != package.trained_by:
+    if said.startswith(f"approved by {_ARN}") and package.trained_by.startswith(_ARN):
+        # What follows a name, a colon or a bracket, may be in one: an ARN has colons.
+        who = re.escape(package.trained_by)
+        if not re.match(rf"approved by {who}( \(|:|$)", said):
             return said
     script = str(pipeline.training.script)
-    reviewed = "%(trailers:key=Reviewed-by,valueonly,separator=%x2C )"
-    done, names = _git("log", "-1", f"--format={reviewed}", commit.split("-")[0], "--", script)
-    return f"reviewed by {names}" if done and names else ""
+    reviewed = "%ae%n%(trailers:key=Reviewed-by,valueonly)"
+    done, told = _git("log", "-1", f"--format={reviewed}", commit.split("-")[0], "--", script)
+    author, *names = told.splitlines() or [""]
+    others = [name for name in names if name and author.lower() not in name.lower()]
+    return f"reviewed by {', '.join(others)}" if done and others else ""
 
 
 def lead_time(pipeline: MLPipeline, client: Any, package: ModelPackage) -> Iterator[Piece]:

@@ -5,7 +5,10 @@ Here: the table. Not here: how a line is judged (`rule`), where the evidence com
 
 from mlops_assets.assets.monitoring.scoring.rule import Rule
 
-_TESTS = "run the tests and keep their report: mlops scorecard {pipeline} --tests report.xml"
+_TESTS = (
+    "make test of a commit without local changes leaves a report that counts, or keep CI's: mlops "
+    "scorecard {pipeline} --tests report.xml"
+)
 
 RULES = (
     Rule(

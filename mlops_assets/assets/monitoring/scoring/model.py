@@ -12,7 +12,8 @@ RULES = (
         "every model specification is reviewed and checked in",
         ("commit on main", "second person"),
         "train from a commit of the main branch without local changes, and have another person "
-        "approve the package (approval='manual', mlops promote) or review the commit (Reviewed-by)",
+        "approve the package (mlops promote, by AWS's word of who that is) or review the commit of "
+        "the training script (Reviewed-by)",
     ),
     Rule(
         "model-2",
@@ -48,7 +49,8 @@ RULES = (
         "Model",
         "quality is sufficient on all important slices",
         ("audit/slices",),
-        "declare evaluation.slices and materialize audit: each slice keeps the model's gates",
+        "declare evaluation.slices and materialize audit, of several partitions: each slice is "
+        "answered better than by its own mean",
     ),
     Rule(
         "model-7",
