@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 _SETTINGS = ("sagemaker_", "_tuning_objective_metric")  # as the service's own toolkit has it
 
 

@@ -45,6 +45,13 @@ def test_hyperparameters_are_decoded_and_become_arguments(tmp_path: Path) -> Non
     ]
 
 
+def test_a_tuning_jobs_metric_is_not_the_scripts(tmp_path: Path) -> None:
+    """A script that accepts its own arguments only would fail in every job of a search."""
+    made = job(tmp_path, hyperparameters={"_tuning_objective_metric": "loss", "depth": "6"})
+    assert made.arguments() == ["--depth", "6"]
+    assert made.settings == {"_tuning_objective_metric": "loss"}
+
+
 def test_the_scripts_environment(tmp_path: Path) -> None:
     """Guards against a variable of the contract that is missing or spelled in one way only."""
     channels = {"train": {"TrainingInputMode": "File"}, "hold-out": {"TrainingInputMode": "File"}}

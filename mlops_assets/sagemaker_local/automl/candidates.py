@@ -153,6 +153,7 @@ def _definition(automl: Document, problem: str, seconds: int, algorithm: str) ->
             "VolumeSizeInGB": 50,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
+        "RetryStrategy": {"MaximumRetryAttempts": 3},  # after the server's end, for one
     }
     members = ("VpcConfig", "EnableInterContainerTrafficEncryption")
     definition |= {name: security[name] for name in members if name in security}
