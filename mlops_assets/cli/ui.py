@@ -1,4 +1,4 @@
-"""`mlops ui`: Dagster's web UI, and its daemon, on the loopback interface.
+"""`mlops ui`: Dagster's web UI, its daemon, and MLflow's UI, on the loopback interface.
 
 Here: starting the two, saying when there is something to see, stopping all of it. Not here: what
 they show, and what the webserver says of the code it loaded (`mlops_assets.cli.webserver`).
@@ -18,6 +18,7 @@ from types import FrameType
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.webserver import load_errors
 from mlops_assets.cli.world import World, console
+from mlops_assets.settings import Settings
 
 # Runs in progress get this long to stop what they started (a training job, say).
 _GRACE_S = 20.0
@@ -43,7 +44,8 @@ def run(port: int, *, daemon: bool) -> None:
         )
     # Its tables must be there before the two processes and their code servers look for them: see
     # open_instance. This also sets DAGSTER_HOME, for them too.
-    with World.open().instance:
+    world = World.open()
+    with world.instance:
         pass
     chosen = _free_port(port)
     # Either of these two would otherwise end this process alone and leave the servers behind; and
@@ -54,11 +56,16 @@ def run(port: int, *, daemon: bool) -> None:
             # A session each: code servers outlive whoever started them, and only the group reaches
             # those. Appended one by one: what is started must be known when the next one fails.
             # Reports that its runs write lead back to it, unless another address is declared.
-            address = {"MLOPS_UI_URL": f"http://127.0.0.1:{chosen}", **os.environ}
-            for command in _commands(chosen, workspace, daemon=daemon):
+            address = {
+                "MLOPS_UI_URL": f"http://127.0.0.1:{chosen}",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                **os.environ,
+            }
+            experiments = _mlflow(world.settings)
+            for command in [*_commands(chosen, workspace, daemon=daemon), *experiments.values()]:
                 process = subprocess.Popen(command, start_new_session=True, env=address)
                 started.append(process)
-            _serve(f"http://127.0.0.1:{chosen}", started)
+            _serve(f"http://127.0.0.1:{chosen}", started, next(iter(experiments), None))
         except KeyboardInterrupt:
             console.print("\nStopping …")
         finally:
@@ -83,10 +90,27 @@ def _commands(port: int, workspace: Path, *, daemon: bool) -> list[list[str]]:
     return [webserver, scheduler] if daemon else [webserver]
 
 
-def _serve(url: str, started: Sequence[Process]) -> None:
+def _mlflow(settings: Settings) -> dict[str, list[str]]:
+    """{its address: the command of MLflow's UI}, where this home has trainings to show."""
+    database = settings.mlflow_uri.removeprefix("sqlite:///")
+    # A tracking server that is declared has a UI of its own.
+    if settings.tracking_uri or not Path(database).is_file():
+        return {}
+    port = str(_free_port(0))
+    command = [
+        *(str(Path(sys.executable).parent / "mlflow"), "server", "--workers", "1"),
+        *("--backend-store-uri", settings.mlflow_uri, "--host", "127.0.0.1", "--port", port),
+        *("--default-artifact-root", settings.mlflow_files or "", "--no-serve-artifacts"),
+    ]
+    return {f"http://127.0.0.1:{port}": command}
+
+
+def _serve(url: str, started: Sequence[Process], experiments: str | None) -> None:
     console.print("Starting Dagster's UI; this takes some 15 seconds.")
     _wait_for_pipelines(url, started)
     console.print(f"[bold]{url}[/]  (Ctrl+C stops it)")
+    if experiments:
+        console.print(f"{experiments}  trainings and their metrics, in MLflow")
     while True:
         _check(started)
         time.sleep(_POLL_S)

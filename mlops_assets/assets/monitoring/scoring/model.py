@@ -27,8 +27,9 @@ RULES = (
         "model-3",
         "Model",
         "all hyperparameters have been tuned",
-        ("tuning/tuned",),
-        "nothing tunes hyperparameters yet: a search over a declared space, with its check tuned",
+        ("hyperparameters/tuned",),
+        "declare tuning (Tuning(ranges=...)) and materialize hyperparameters: a search of them with "
+        "the code of now",
     ),
     Rule(
         "model-4",
