@@ -38,7 +38,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/runtime.stamp ## From raw rows to a live endpoint, on this machine (PIPELINE=flight_delays)
+# Of the shipped pipelines, those that train with torch.
+WITH_TORCH := digits
+
+demo: .venv/runtime.stamp $(if $(filter $(WITH_TORCH),$(PIPELINE)),.venv/torch.stamp)
+demo: ## From raw rows to a live endpoint, on this machine (PIPELINE=digits)
 	@$(BIN)/mlops demo $(PIPELINE)
 
 replay: .venv/runtime.stamp ## A year through the live loop, in some minutes (VARIANT=schedule)
@@ -55,7 +59,8 @@ ui: .venv/runtime.stamp ## The asset graph in the browser, on a free loopback po
 REPORT = $(if $(ARGS),,--junitxml=build/tests.xml -o junit_suite_name=$(shell \
 	git describe --always --dirty --abbrev=40 '--exclude=*' 2>/dev/null || echo unknown))
 
-test: .venv/test.stamp ## All tests (the quick ones: ARGS="-m 'not integration'")
+# Tests that train with torch are skipped, and say so, where it cannot be had.
+test: .venv/test.stamp .venv/torch-if-any.stamp ## All tests (the quick ones: ARGS="-m 'not integration'")
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(REPORT) $(ARGS)
 
 lint: lint-style lint-types lint-imports lint-deploy ## Style, types, import contract, templates
@@ -115,6 +120,16 @@ clean: ## Remove the environments, caches and local state (.mlops)
 .venv/test.stamp: requirements-test.lock .venv/runtime.stamp
 	@$(SAY) "Installing the test tools"
 	@$(PIP) -r requirements-test.lock
+	@touch $@
+
+.venv/torch.stamp: deploy/install-torch.sh deploy/requirements-torch.lock .venv/runtime.stamp
+	@$(SAY) "Installing torch (about 200 MB)"
+	@deploy/install-torch.sh $(BIN)/python
+	@touch $@
+
+.venv/torch-if-any.stamp: deploy/install-torch.sh deploy/requirements-torch.lock .venv/test.stamp
+	@$(SAY) "Installing torch, if it can be had (about 200 MB)"
+	@deploy/install-torch.sh $(BIN)/python --if-it-can-be-had
 	@touch $@
 
 .venv-checkov/checkov.stamp: deploy/requirements-checkov.lock

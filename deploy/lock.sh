@@ -16,6 +16,8 @@ compile pyproject.toml --output-file requirements.lock
 compile pyproject.toml --extra test --extra deploy --constraints requirements.lock \
     --output-file requirements-test.lock
 compile deploy/requirements-checkov.in --output-file deploy/requirements-checkov.lock
+compile deploy/requirements-torch.in --constraints requirements-test.lock \
+    --output-file deploy/requirements-torch.lock
 
 if grep -nE '://|file:|--(extra-)?index|--find-links' ./*.lock deploy/*.lock; then
     echo "A lock names a place to download from; it must not." >&2

@@ -6,10 +6,15 @@ Not here: other packages; their versions are the lock's business.
 
 from __future__ import annotations
 
-import ast
+import re
 import sys
 from functools import lru_cache
 from pathlib import Path
+
+# "from MODULE import NAMES", the names in parentheses or on one line; "import MODULES".
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)|import[ \t]+([^\n]+))", re.M
+)
 
 
 def source_files(module: str) -> list[Path]:
@@ -35,13 +40,21 @@ def _collect(path: Path, package: str, found: dict[Path, None]) -> None:
 
 @lru_cache
 def _imported(path: Path, package: str) -> frozenset[str]:
-    """Names of modules of ``package`` that a file imports."""
+    """Names of modules of ``package`` that a file imports.
+
+    Read by a pattern: parsing the syntax of a hundred files was a third of the time that the code
+    location took to load. A sentence that reads like an import counts as one, and only adds a file.
+    """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module == package:
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.removeprefix(f"{package}."))
-        elif isinstance(node, ast.Import):
-            names.update(alias.name.removeprefix(f"{package}.") for alias in node.names)
+    for found in _IMPORT.finditer(path.read_text()):
+        module, taken, plain = found.groups()
+        listed = (taken or plain).strip("()").split(",")
+        aliases = [alias.split("#")[0].split() for line in listed for alias in line.splitlines()]
+        imported = [alias[0] for alias in aliases if alias]
+        if module == package:
+            names.update(imported)
+        elif module:
+            names.add(module.removeprefix(f"{package}."))
+        else:
+            names.update(name.removeprefix(f"{package}.") for name in imported)
     return frozenset(name for name in names if "." not in name)

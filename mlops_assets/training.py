@@ -27,6 +27,8 @@ class Training:
         script: path of the script.
         files: further files that travel with it, such as modules it imports.
         metrics: {metric name: regular expression with one group}, read from the job's log.
+        needs: modules that the script imports and the platform does not bring; `mlops demo` asks
+            for them before it starts.
         rules: what is watched while it trains (``mlops_assets.ml.training_rules``) and once it has;
             a rule warns, or with ``stop=True`` ends the job.
         image: an image of your own; by default the platform's (``MLOPS_IMAGE_URI``).
@@ -37,6 +39,7 @@ class Training:
     files: tuple[Path, ...] = ()
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     rules: tuple[StreamRule | TrainedRule, ...] = ()
     image: str | None = None
     instance_type: str = "ml.m5.xlarge"

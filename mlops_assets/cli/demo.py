@@ -5,8 +5,10 @@ are run (`runs`) or what they do (`assets`).
 """
 
 import json
+import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.syntax import Syntax
@@ -32,6 +34,7 @@ def run(name: str, partition: str | None) -> None:
     started = time.monotonic()
     world = World.open()
     pipeline = world.pipeline(name)
+    check_installed(pipeline)
     available = pipeline.source.partitions()
     if not available:
         raise CommandError(
@@ -52,6 +55,17 @@ def run(name: str, partition: str | None) -> None:
     world.sagemaker.client()  # hosts again what a stopped server hosted
     _watch(world, pipeline, known)
     closing(world, pipeline, as_of, time.monotonic() - started)
+
+
+def check_installed(pipeline: MLPipeline) -> None:
+    """Raise CommandError where a module is missing here that the training script imports."""
+    missing = [name for name in pipeline.training.needs if find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"{pipeline.name} trains with {' and '.join(missing)}, not installed for "
+            f"{sys.executable}. Run: make demo PIPELINE={pipeline.name} (it installs what the "
+            f"shipped pipelines need), or: pip install {' '.join(missing)}"
+        )
 
 
 def _bring(world: World, pipeline: MLPipeline, stations: tuple[str, ...], partition: str) -> None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
 from mlops_assets.assets.monitoring.captured.events import invocations
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.names import program
 from mlops_assets.cli.world import World, console
-from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipeline import Label, MLPipeline
 from mlops_assets.resources.lake.errors import LakeError
 from mlops_assets.resources.sagemaker.errors import found_or_none
 from mlops_assets.resources.sagemaker.hosting.assignment import assign
@@ -21,11 +22,14 @@ from mlops_assets.resources.sagemaker.hosting.payload import json_rows
 
 @dataclass(frozen=True)
 class Prediction:
-    """A row, what the endpoint said and what came true (None: not known)."""
+    """A row, what the endpoint said and what came true (None: not known).
+
+    The answer is a number, or for a multiclass label the probability of each class.
+    """
 
     entity: dict[str, Any]
     row: dict[str, Any]
-    answer: float
+    answer: float | tuple[float, ...]
     truth: float | None
     url: str
     variant: str | None = None
@@ -88,7 +92,7 @@ def ask(
     features: dict[str, Any],
     variant: str | None = None,
     identity: Mapping[str, str] | None = None,
-) -> tuple[float, str]:
+) -> tuple[float | tuple[float, ...], str]:
     """The endpoint's answer to one row, and the URL that gave it.
 
     Args:
@@ -112,17 +116,35 @@ def ask(
             f"Deploy it with: {program()} demo {pipeline.name}"
         ) from None
     url = f"{runtime.meta.endpoint_url}/endpoints/{pipeline.slug}/invocations"
-    return float(json.loads(reply["Body"].read())["predictions"][0]), url
+    answer = json.loads(reply["Body"].read())["predictions"][0]
+    return tuple(map(float, answer)) if isinstance(answer, list) else float(answer), url
 
 
 def show(pipeline: MLPipeline, prediction: Prediction) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for column, value in prediction.entity.items():
         table.add_row(column, str(value))
-    what = "probability" if pipeline.label.kind == "binary" else "value"
-    table.add_row(f"{what} of {pipeline.label.column}", f"[bold]{prediction.answer:.4f}[/]")
-    known = "not known (yet)" if prediction.truth is None else f"{prediction.truth:g}"
-    table.add_row("what came true", known)
+    for what, said in _said(pipeline.label, prediction.answer):
+        table.add_row(what, said)
+    table.add_row("what came true", _true(pipeline.label, prediction.truth))
     if prediction.variant is not None:
         table.add_row("answered by variant", prediction.variant)
     console.print(table)
+
+
+def _said(label: Label, answer: float | tuple[float, ...]) -> list[tuple[str, str]]:
+    """What the endpoint answered, line by line; of many classes the two that it finds likeliest."""
+    if not isinstance(answer, tuple):
+        what = "probability" if label.kind == "binary" else "value"
+        return [(f"{what} of {label.column}", f"[bold]{answer:.4f}[/]")]
+    first, second = sorted(zip(answer, label.classes, strict=True), key=lambda pair: -pair[0])[:2]
+    return [
+        (f"most probable {label.column}", f"[bold]{escape(first[1])}[/]  {first[0]:.4f}"),
+        ("next", f"{escape(second[1])}  {second[0]:.4f}"),
+    ]
+
+
+def _true(label: Label, truth: float | None) -> str:
+    if truth is None:
+        return "not known (yet)"
+    return escape(label.classes[int(truth)]) if label.classes else f"{truth:g}"

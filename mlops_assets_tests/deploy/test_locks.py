@@ -70,3 +70,15 @@ def test_locks_cover_what_is_declared() -> None:
     assert _names([*extras["test"], *extras["deploy"]]) <= set(tests)
     # One environment holds both: the second install must not move what the first put there.
     assert {name: tests[name] for name in runtime} == runtime
+
+
+def test_what_goes_with_torch_moves_nothing() -> None:
+    """Installed after the others, in the same environment: other versions would replace theirs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    beside = _pins((ROOT / "deploy" / "requirements-torch.lock").read_text())
+    assert _names(project["optional-dependencies"]["torch"]) - {"torch"} <= set(beside)
+    for lock in ("requirements.lock", "requirements-test.lock"):
+        pins = _pins((ROOT / lock).read_text())
+        shared = set(beside) & set(pins)
+        assert shared
+        assert {name: beside[name] for name in shared} == {name: pins[name] for name in shared}

@@ -28,8 +28,8 @@ RULES = (
         "Model",
         "all hyperparameters have been tuned",
         ("hyperparameters/tuned",),
-        "declare tuning (Tuning(ranges=...)) and materialize hyperparameters: a search of them with "
-        "the code of now",
+        "declare tuning and materialize hyperparameters: a search of the declared ranges with the "
+        "code of now",
     ),
     Rule(
         "model-4",

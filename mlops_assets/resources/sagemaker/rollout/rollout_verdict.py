@@ -149,13 +149,13 @@ def quality(expected: Expected, after: Asked | None) -> Line:
     A sample of the rows may miss the figure by chance: four bootstrap standard deviations.
     """
     figure, metric = expected.figure, expected.metric
-    if figure is None or after is None or after.answers.ndim != 1:
+    if figure is None or after is None:
         return Line("quality", f"no {metric} to compare with", "the evaluation's", "unknown")
-    known = np.isfinite(after.answers) & np.isfinite(expected.truth)
+    told = np.isfinite(after.answers).all(axis=tuple(range(1, after.answers.ndim)))
+    known = told & np.isfinite(expected.truth)
     if known.sum() < 2:
         return Line("quality", "no labelled row was answered", "the evaluation's", "unknown")
-    function = weighted.BINARY.get(metric) or weighted.REGRESSION[metric]
-    of_weights = function(expected.truth[known], after.answers[known])
+    of_weights = _of_weights(metric, expected.truth[known], after.answers[known])
     n = int(known.sum())
     value = float(of_weights(np.ones(n)))
     slack = 1e-3 * abs(figure) + 1e-6
@@ -176,6 +176,13 @@ def quality(expected: Expected, after: Asked | None) -> Line:
         f"{bound} (evaluated: {figure:.4f})",
         "passed" if ok else "failed",
     )
+
+
+def _of_weights(metric: str, truth: np.ndarray, answers: np.ndarray) -> weighted.Weighted:
+    if answers.ndim > 1:
+        return weighted.MULTICLASS[metric](truth.astype(int), answers)
+    function = weighted.BINARY.get(metric) or weighted.REGRESSION[metric]
+    return function(truth, answers)
 
 
 def late_labels() -> Line:

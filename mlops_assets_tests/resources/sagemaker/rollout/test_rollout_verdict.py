@@ -95,6 +95,20 @@ def test_all_rows_leave_room_for_rounding_only() -> None:
     assert quality(Expected("auc", 0.999, 500, truth), asked(p)).status == "failed"
 
 
+def test_quality_of_several_classes_is_compared_too() -> None:
+    """Guards against an endpoint that mixes up its classes being unknown instead of failed."""
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([0.3] * 4, 300)
+    truth = np.array([rng.choice(4, p=row) for row in p]).astype(float)
+    value = float(-np.log(p[np.arange(300), truth.astype(int)].clip(1e-12)).mean())
+    expected = Expected("log_loss", value, 300, truth)
+    assert quality(expected, asked(p)).status == "passed"
+    assert quality(expected, asked(np.roll(p, 1, axis=1))).status == "failed"
+    unanswered = np.where(np.arange(300)[:, None] < 299, np.nan, p)
+    assert quality(expected, asked(unanswered)).status == "unknown"
+    assert quality(Expected("log_loss", value, 300, truth[:0]), asked(p[:0])).status == "unknown"
+
+
 def test_quality_without_a_figure_or_labels_is_unknown() -> None:
     truth, p = labelled(10)
     assert quality(Expected("log_loss", None, 10, truth), asked(p)).status == "unknown"
