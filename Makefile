@@ -19,7 +19,8 @@ VARIANT ?=
 # The interpreter to build with, and pytest's arguments: make PYTHON=python3.12, make test ARGS="-k lake"
 PYTHON ?=
 ARGS ?=
-WORKERS ?= 2
+# More than a machine's two cores: many tests wait for a server, an alarm or a bake.
+WORKERS ?= 3
 
 # Packages are installed uncompiled (see PIP): where bytecode is never kept, each process that the
 # tests start would compile Dagster and pandas anew, which doubles their time.
