@@ -14,6 +14,8 @@ from hypothesis import settings
 
 for name in [n for n in os.environ if n.startswith("MLOPS_") or n == "DAGSTER_HOME"]:
     del os.environ[name]
+# Idle threads of OpenMP would spin, and take the cores from the other workers.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MLflow takes seconds to make its tables: they are made once for all homes of a worker's tests.
 _mlflow = tempfile.TemporaryDirectory(prefix="mlflow-", ignore_cleanup_errors=True)
 os.environ["MLOPS_TRACKING_URI"] = f"sqlite:///{_mlflow.name}/mlflow.db"

@@ -62,7 +62,7 @@ def estimate_of_top(p: ArrayLike, calibrated: ArrayLike) -> dict[str, float]:
     What such an answer says of the classes that are not the most probable one is not calibrated,
     so the metrics that use all of it (log-loss, AUC) have no estimate.
 
-    >>> estimate_of_top([0.9, 0.8], [0.7, 0.6])["accuracy"]
+    >>> round(estimate_of_top([0.9, 0.8], [0.7, 0.6])["accuracy"], 6)
     0.65
     """
     share, said = np.asarray(calibrated, float), np.asarray(p, float)
