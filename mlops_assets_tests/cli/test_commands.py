@@ -119,6 +119,7 @@ def test_reproduce_gives_the_same_bytes(demo, shell):
     assert line["state"] == "automatic", "what was reproduced is evidence"
 
 
+@pytest.mark.nightly
 def test_down_stops_and_up_hosts_again(demo, shell):
     assert "Stopped" in shell.mlops("down").stdout
     assert "not running" in shell.mlops("status").stdout
@@ -154,6 +155,7 @@ def test_a_wrong_setting_is_one_line(shell):
     assert done.stderr.startswith("mlops: MLOPS_ENV='azure'")
 
 
+@pytest.mark.nightly
 def test_a_wrong_declaration_is_one_line_and_down_still_stops(shell, tmp_path):
     """A typo in any pipeline must not leave a user with servers that cannot be stopped."""
     (tmp_path / "mistaken.py").write_text(
@@ -197,6 +199,7 @@ def test_a_second_demo_does_not_go_round_a_blocking_check(tmp_path):
         assert "splits" not in done.stdout
 
 
+@pytest.mark.nightly
 def test_manual_approval_says_how_and_the_next_demo_deploys(tmp_path):
     """The printed lines, run as they are, must be all that a person needs."""
     shell = Shell(tmp_path)

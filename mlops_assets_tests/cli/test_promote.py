@@ -46,6 +46,7 @@ def test_where_approval_is_manual_it_takes_somebody_else(tmp_path) -> None:
         shell.mlops("down")
 
 
+@pytest.mark.nightly
 def test_an_ab_test_is_ended_for_either_side_by_one_command(tmp_path) -> None:
     """Until a person decides, both serve; afterwards one does, and the registry says which."""
     shell = Shell(tmp_path)

@@ -81,6 +81,7 @@ def test_the_drill_goes_back_at_once_and_loses_no_request(shell, served, capsys)
     assert "answers too slowly" in page
 
 
+@pytest.mark.nightly
 def test_what_was_rolled_back_does_not_come_back_by_itself(shell, served) -> None:
     """Neither by the demo, which brings up what is stale, nor by materializing the endpoint."""
     assert shell.mlops("rollback", "diabetes").returncode == 0
@@ -98,6 +99,7 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(shell, served) -> Non
     assert served.states() == ["champion", "approved"]
 
 
+@pytest.mark.nightly
 def test_with_nothing_to_go_back_to_it_says_so_and_changes_nothing(shell, served) -> None:
     assert shell.mlops("rollback", "diabetes").returncode == 0
     done = shell.mlops("rollback", "diabetes")
@@ -107,6 +109,7 @@ def test_with_nothing_to_go_back_to_it_says_so_and_changes_nothing(shell, served
     assert (served.version(), served.states()) == (1, ["champion", "rolled-back"])
 
 
+@pytest.mark.nightly
 def test_a_corrupted_champion_is_not_deployed_again_and_the_previous_one_serves(shell, served):
     """Row 24: the deployment fails and says why, what is in memory serves on, one command is the
     way back, and it asks nothing of the corrupted archive."""
@@ -137,6 +140,7 @@ def test_a_corrupted_previous_model_is_refused_and_what_serves_serves_on(shell, 
         ("before-call.sagemaker.UpdateModelPackage", 2, 1),  # back, the registry not told
     ],
 )
+@pytest.mark.nightly
 def test_killed_anywhere_a_second_call_finishes_it(shell, served, event, number, serving) -> None:
     """Row 23: exactly one champion, the bad one out, and no step further back than was asked."""
     killed = shell.python("-c", KILLED, event, str(number), "rollback", "diabetes")
@@ -168,6 +172,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(shell, served, arguments, mes
     assert (served.version(), served.states()) == (2, ["previous", "champion"])
 
 
+@pytest.mark.nightly
 def test_a_rejected_version_is_not_gone_back_to(shell, served) -> None:
     rejected = shell.mlops("promote", "diabetes", "1", "--reject", "--reason", "label leaked")
     assert "Rejected version 1 (as of all); version 2 (as of all) serves on" in rejected.stdout

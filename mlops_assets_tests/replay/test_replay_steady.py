@@ -7,7 +7,7 @@ import pytest
 from mlops_assets_tests.replay.parcels import DAYS
 from mlops_assets_tests.replay.played import play
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.nightly]
 
 
 def test_without_a_change_nothing_retrains(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from mlops_assets_tests.sagemaker_local.automl.automl_api import candidates, ove
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.nightly
 def test_an_automl_job_goes_on_after_the_server_was_killed(new_api):
     """Its candidates did nothing wrong: they are trained again, and it ends with a best one."""
     api = new_api("--job-stop-grace", "1")

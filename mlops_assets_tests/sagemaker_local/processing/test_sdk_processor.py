@@ -53,6 +53,7 @@ pathlib.Path("/opt/ml/processing/output/made/out.txt").write_text(rows * int(sys
 """
 
 
+@pytest.mark.nightly
 def test_an_unmodified_script_processor_processes(tmp_path, monkeypatch):
     """Users of the SDK have processors that they will not change for us."""
     with aws_server.aws_server() as url:

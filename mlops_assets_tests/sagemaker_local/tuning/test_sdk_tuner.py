@@ -67,6 +67,7 @@ print(f"loss={abs(given.rate - 0.01) + given.depth / given.epochs}")
 """
 
 
+@pytest.mark.nightly
 def test_an_unmodified_tuner_tunes(tmp_path, monkeypatch):
     """Users of the SDK have notebooks that they will not change for us."""
     with aws_server.aws_server() as url:
