@@ -12,6 +12,7 @@ from mlops_assets_tests.cli.test_commands import Shell
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
+@pytest.mark.nightly
 def test_where_approval_is_manual_it_takes_somebody_else(tmp_path) -> None:
     """Security demand 12. On one's own machine one may, and the registry keeps that one did."""
     shell = Shell(tmp_path)
