@@ -18,8 +18,6 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     "label_queue": ("captures",),
     # Its part about the answers; the one about the features comes with them, in their run.
     "drift": ("served_profile",),
-    # What was sent is known as it is captured; what it is compared with comes when the rows do.
-    "skew": ("features",),
     "audit": ("model",),
     "staleness": ("model",),
     "health": (
@@ -28,7 +26,7 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     "scorecard": ("health", "audit", "evaluation"),
 }  # fmt: skip
 # Made for the first time by something else: what these follow may come before what they need.
-AGAIN = frozenset({"drift", "skew"})
+AGAIN = frozenset({"drift"})
 
 
 def condition(

@@ -73,19 +73,6 @@ def test_what_it_does_not_follow_starts_nothing(world):
     assert {name for name, _ in ticks.requested()} & {"explanation", "bias", "staleness"} == set()
 
 
-def test_what_was_sent_is_compared_again_once_its_rows_are_in(world):
-    """Captured before the partition's rows came in, skew is unknown: it stayed so for ever."""
-    ticks = Ticks(world)
-    ticks.requested()
-    ticks.materialized("features", DAYS[1])
-    assert ("skew", DAYS[1]) not in ticks.requested(), "nothing was captured of it"
-    ticks.materialized("skew", DAYS[1])
-    ticks.requested()
-    ticks.materialized("features", DAYS[1])
-    assert ("skew", DAYS[1]) in ticks.requested()
-    assert ticks.requested() == set(), "once a change"
-
-
 def test_a_new_model_is_measured_against_age(world):
     ticks = Ticks(world)
     ticks.requested()
