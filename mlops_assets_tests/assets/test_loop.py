@@ -112,7 +112,6 @@ def test_a_challenger_that_does_not_win_leaves_the_champion_serving(make_world):
     assert served(world) == champion
 
 
-@pytest.mark.nightly
 def test_manual_approval_waits_for_a_person(make_world):
     world = make_world(approval="manual")
     result = world.run(partition="all")
@@ -171,7 +170,6 @@ def wait_for(condition, seconds: float = 90) -> None:
     raise AssertionError("what the test waits for did not happen")
 
 
-@pytest.mark.nightly
 def test_kill_9_in_the_middle_of_a_deployment(make_world, tmp_path):
     """The process that deploys dies after the endpoint was asked for: a rerun converges."""
     world = make_world()

@@ -186,7 +186,6 @@ def test_an_empty_source_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.nightly
 def test_a_second_demo_does_not_go_round_a_blocking_check(tmp_path):
     """A station whose check stopped the run counts as materialized in Dagster."""
     shell = Shell(tmp_path)

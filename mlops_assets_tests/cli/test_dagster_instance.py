@@ -53,7 +53,6 @@ def revisions(home: Path, storage: str) -> list[tuple[str]]:
 
 
 @pytest.mark.integration
-@pytest.mark.nightly
 def test_processes_that_open_a_new_home_at_once_leave_it_whole(home: Path):
     """Each marked the tables as its own work: with two marks nobody can open the home again."""
     started = [

@@ -109,7 +109,6 @@ def test_with_nothing_to_go_back_to_it_says_so_and_changes_nothing(shell, served
     assert (served.version(), served.states()) == (1, ["champion", "rolled-back"])
 
 
-@pytest.mark.nightly
 def test_a_corrupted_champion_is_not_deployed_again_and_the_previous_one_serves(shell, served):
     """Row 24: the deployment fails and says why, what is in memory serves on, one command is the
     way back, and it asks nothing of the corrupted archive."""
@@ -140,7 +139,6 @@ def test_a_corrupted_previous_model_is_refused_and_what_serves_serves_on(shell, 
         ("before-call.sagemaker.UpdateModelPackage", 2, 1),  # back, the registry not told
     ],
 )
-@pytest.mark.nightly
 def test_killed_anywhere_a_second_call_finishes_it(shell, served, event, number, serving) -> None:
     """Row 23: exactly one champion, the bad one out, and no step further back than was asked."""
     killed = shell.python("-c", KILLED, event, str(number), "rollback", "diabetes")
@@ -172,7 +170,6 @@ def test_a_mistake_is_one_line_and_changes_nothing(shell, served, arguments, mes
     assert (served.version(), served.states()) == (2, ["previous", "champion"])
 
 
-@pytest.mark.nightly
 def test_a_rejected_version_is_not_gone_back_to(shell, served) -> None:
     rejected = shell.mlops("promote", "diabetes", "1", "--reject", "--reason", "label leaked")
     assert "Rejected version 1 (as of all); version 2 (as of all) serves on" in rejected.stdout

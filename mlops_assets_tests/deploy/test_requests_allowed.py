@@ -13,154 +13,37 @@ from typing import Any
 import pytest
 
 from mlops_assets.assets import online_features
-from mlops_assets.resources.sagemaker.features.feature_store import group_request
 from mlops_assets.resources.sagemaker.hosting import scaling
-from mlops_assets.resources.sagemaker.hosting.endpoint_spec import EndpointSpec, config_request
-from mlops_assets.resources.sagemaker.processing_request import ProcessingSpec, processing_request
-from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec, training_request
 from mlops_assets.resources.sagemaker.rollout import alarms
-from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
-from mlops_assets.resources.sagemaker.tuning_request import tuning_request
-from mlops_assets.serving import Autoscaling, Endpoint
-from mlops_assets.tuning import Integer, Tuning
+from mlops_assets.serving import Autoscaling
 from mlops_assets_tests.deploy import iam
+from mlops_assets_tests.deploy.requests_made import (
+    PACKAGE,
+    PLACEMENT,
+    arn,
+    endpoint,
+    group,
+    model,
+    processing,
+    training,
+    transform,
+    tuning,
+)
 from mlops_assets_tests.deploy.template import CORE_FILE, parse
 
 CORE = parse(CORE_FILE)
-KEY = "arn:Key"
 GIVEN = {"SubnetIds": ["subnet-1", "subnet-2"], "VpcId": "vpc-1"}
 WORKER = iam.statements(CORE, ["LakePolicy", "PlatformPolicy", "ServingPolicy"], **GIVEN)
 APPROVER = [*WORKER, *iam.statements(CORE, ["ApproverPolicy"], **GIVEN)]
 CONTAINER = iam.statements(CORE, ["LakePolicy", "JobPolicy"], ImageRepository="image", **GIVEN)
-PLACEMENT = Placement(
-    role_arn="arn:ExecutionRole",
-    image_uri="image@sha256:0",
-    subnets=("subnet-1", "subnet-2"),
-    security_groups=("sg-1",),
-    kms_key_arn=KEY,
-)
-PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/flights/1"
-
-
-def _arn(kind: str, name: str, service: str = "sagemaker") -> str:
-    separator = ":" if service == "cloudwatch" else "/"
-    return f"arn:aws:{service}:us-east-1:111122223333:{kind}{separator}{name}"
-
-
-# A member of a request, and the condition key that carries it.
-_KEYS = {
-    "EnableInterContainerTrafficEncryption": "sagemaker:InterContainerTrafficEncryption",
-    "EnableNetworkIsolation": "sagemaker:NetworkIsolation",
-    "InstanceType": "sagemaker:InstanceTypes",
-    "Subnets": "sagemaker:VpcSubnets",
-    "VolumeKmsKeyId": "sagemaker:VolumeKmsKey",
-}
-
-
-def _context(request: dict[str, Any], own: dict[str, str]) -> dict[str, Any]:
-    """The condition keys that SageMaker makes of a request; ``own``: of this operation alone."""
-    keys = {**_KEYS, **own}
-    found: dict[str, Any] = {}
-    for path, value in iam.members(request):
-        if path in keys:
-            found[keys[path]] = str(value).lower() if isinstance(value, bool) else value
-    return found
-
-
-def _training(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str, Any]:
-    spec = TrainingSpec(
-        pipeline="flights",
-        asset="model",
-        partition="2013-04",
-        source=Path(),
-        program="train.py",
-        channels={},
-        instance_type=instance,
-    )
-    request = training_request(spec, placement, bucket="lake", code_uri="s3://lake/code.tar.gz")
-    return _context(request, {"KmsKeyId": "sagemaker:OutputKmsKey"})
-
-
-def _processing(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str, Any]:
-    spec = ProcessingSpec(
-        name="flights",
-        source=Path(),
-        program="process.py",
-        outputs={"made": "s3://lake/made"},
-        instance_type=instance,
-    )
-    request = processing_request(spec, placement, code_uri="s3://lake/code/files")
-    return _context(request, {"KmsKeyId": "sagemaker:OutputKmsKey"})
-
-
-def _tuning(placement: Placement, instance: str = "ml.m5.xlarge") -> dict[str, Any]:
-    spec = TrainingSpec(
-        pipeline="flights",
-        asset="hyperparameters",
-        partition="2013-01-01",
-        source=Path(),
-        program="train.py",
-        channels={"train": "s3://lake/train"},
-        metric_definitions={"loss": "loss=([0-9.]+)"},
-        instance_type=instance,
-    )
-    search = Tuning(ranges={"depth": Integer(2, 8)}, metric="loss")
-    request = tuning_request(
-        spec, search, placement, bucket="lake", code_uri="s3://lake/code/sourcedir.tar.gz"
-    )
-    # The conditions are about what its training jobs are given.
-    return _context(request["TrainingJobDefinition"], {"KmsKeyId": "sagemaker:OutputKmsKey"})
-
-
-def _endpoint(placement: Placement, instance: str = "ml.m5.large") -> dict[str, Any]:
-    declared = Endpoint(instance_type=instance)
-    spec = EndpointSpec(
-        name="flights", package_arn=PACKAGE, declared=declared, placement=placement,
-        capture_uri="s3://lake/capture",
-    )  # fmt: skip
-    request = config_request(spec, "model-1")
-    request.pop("DataCaptureConfig", None)  # its key is another
-    return _context(request, {"KmsKeyId": "sagemaker:VolumeKmsKey"})
-
-
-def _model(placement: Placement, **spec: Any) -> dict[str, Any]:
-    return _context(
-        EndpointSpec(name="flights", package_arn=PACKAGE, placement=placement, **spec).model(), {}
-    )
-
-
-def _transform(placement: Placement, instance: str = "ml.m5.large") -> dict[str, Any]:
-    spec = TransformSpec(
-        name="flights",
-        model_name="model-1",
-        input_uri="s3://lake/in",
-        output_uri="s3://lake/out",
-        instance_type=instance,
-        placement=placement,
-    )
-    return _context(transform_request(spec), {"KmsKeyId": "sagemaker:OutputKmsKey"})
-
-
-def _group(placement: Placement) -> dict[str, Any]:
-    request = group_request(
-        "flights", {"delay": "Fractional"}, placement=placement, offline_uri="s3://lake/f"
-    )
-    context: dict[str, Any] = {"sagemaker:FeatureGroupOfflineStoreConfig": "true"}
-    if key := request["OnlineStoreConfig"].get("SecurityConfig", {}).get("KmsKeyId"):
-        context["sagemaker:FeatureGroupOnlineStoreKmsKey"] = key
-    if key := request["OfflineStoreConfig"]["S3StorageConfig"].get("KmsKeyId"):
-        context["sagemaker:FeatureGroupOfflineStoreKmsKey"] = key
-    return context
-
-
 MAKING = {
-    "sagemaker:CreateTrainingJob": (_training, _arn("training-job", "x")),
-    "sagemaker:CreateProcessingJob": (_processing, _arn("processing-job", "x")),
-    "sagemaker:CreateHyperParameterTuningJob": (_tuning, _arn("hyper-parameter-tuning-job", "x")),
-    "sagemaker:CreateModel": (_model, _arn("model", "x")),
-    "sagemaker:CreateEndpointConfig": (_endpoint, _arn("endpoint-config", "x")),
-    "sagemaker:CreateTransformJob": (_transform, _arn("transform-job", "x")),
-    "sagemaker:CreateFeatureGroup": (_group, _arn("feature-group", "x")),
+    "sagemaker:CreateTrainingJob": (training, arn("training-job", "x")),
+    "sagemaker:CreateProcessingJob": (processing, arn("processing-job", "x")),
+    "sagemaker:CreateHyperParameterTuningJob": (tuning, arn("hyper-parameter-tuning-job", "x")),
+    "sagemaker:CreateModel": (model, arn("model", "x")),
+    "sagemaker:CreateEndpointConfig": (endpoint, arn("endpoint-config", "x")),
+    "sagemaker:CreateTransformJob": (transform, arn("transform-job", "x")),
+    "sagemaker:CreateFeatureGroup": (group, arn("feature-group", "x")),
 }
 
 
@@ -198,16 +81,14 @@ def test_weaker_requests_are_denied(action: str, weaker: dict[str, Any]) -> None
     assert not iam.allowed(WORKER, action, resource, make(replace(PLACEMENT, **weaker)))
 
 
-@pytest.mark.parametrize("lost", sorted(_training(PLACEMENT).keys() - {"sagemaker:InstanceTypes"}))
+@pytest.mark.parametrize("lost", sorted(training(PLACEMENT).keys() - {"sagemaker:InstanceTypes"}))
 def test_every_protection_of_a_job_is_demanded(lost: str) -> None:
     """A protection that the builder forgets one day and nothing else asks for."""
-    context = {key: value for key, value in _training(PLACEMENT).items() if key != lost}
-    assert not iam.allowed(
-        WORKER, "sagemaker:CreateTrainingJob", _arn("training-job", "x"), context
-    )
+    context = {key: value for key, value in training(PLACEMENT).items() if key != lost}
+    assert not iam.allowed(WORKER, "sagemaker:CreateTrainingJob", arn("training-job", "x"), context)
 
 
-@pytest.mark.parametrize("make", [_training, _processing, _endpoint, _transform])
+@pytest.mark.parametrize("make", [training, processing, endpoint, transform])
 @pytest.mark.parametrize(
     "instance",
     ["ml.g5.xlarge", "ml.g4dn.xlarge", "ml.p5en.48xlarge", "ml.m5d.large", "ml.c6gd.xlarge",
@@ -226,9 +107,9 @@ def test_only_volumes_that_encrypt_themselves_have_no_key(make: Any, instance: s
 
 def test_a_model_with_online_features_runs_inside_the_network() -> None:
     """A container that may call the feature store, and with it everybody else."""
-    connected = _model(PLACEMENT, online={"group": "flights", "key": ["tail"], "columns": ["x"]})
+    connected = model(PLACEMENT, online={"group": "flights", "key": ["tail"], "columns": ["x"]})
     assert connected["sagemaker:NetworkIsolation"] == "false"
-    resource = _arn("model", "x")
+    resource = arn("model", "x")
     assert iam.allowed(WORKER, "sagemaker:CreateModel", resource, connected)
     del connected["sagemaker:VpcSubnets"]
     assert not iam.allowed(WORKER, "sagemaker:CreateModel", resource, connected)
@@ -257,10 +138,10 @@ def test_approval_by_declaration_can_be_forbidden(stack: str, passes: bool) -> N
 
 def test_alarms_are_ours_and_seen_by_sagemaker() -> None:
     """A rollout without its alarms, or one that could take a stranger's alarm down."""
-    ours = _arn("alarm", alarms.alarm_name("flights-0123456789ab", "latency"), "cloudwatch")
+    ours = arn("alarm", alarms.alarm_name("flights-0123456789ab", "latency"), "cloudwatch")
     for action in ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"):
         assert iam.allowed(WORKER, action, ours)
-        assert not iam.allowed(WORKER, action, _arn("alarm", "billing", "cloudwatch"))
+        assert not iam.allowed(WORKER, action, arn("alarm", "billing", "cloudwatch"))
     assert iam.allowed(CONTAINER, "cloudwatch:DescribeAlarms", ours)
 
 
@@ -281,7 +162,7 @@ def test_autoscaling_is_of_variants_alone() -> None:
         "application-autoscaling:scalable-dimension": request["ScalableDimension"],
         "application-autoscaling:service-namespace": request["ServiceNamespace"],
     }
-    target = _arn("scalable-target", "1a2b", "application-autoscaling")
+    target = arn("scalable-target", "1a2b", "application-autoscaling")
     action = "application-autoscaling:RegisterScalableTarget"
     assert iam.allowed(WORKER, action, target, context)
     others = {**context, "application-autoscaling:service-namespace": "rds"}
@@ -301,8 +182,8 @@ def test_the_offline_copy_of_features_can_be_written() -> None:
 @pytest.mark.parametrize("store", ["Online", "Offline"])
 def test_each_store_of_features_has_a_key(store: str) -> None:
     """Features that only a key of AWS encrypts, which no policy of ours can withhold."""
-    context = _group(PLACEMENT)
+    context = group(PLACEMENT)
     del context[f"sagemaker:FeatureGroup{store}StoreKmsKey"]
     assert not iam.allowed(
-        WORKER, "sagemaker:CreateFeatureGroup", _arn("feature-group", "x"), context
+        WORKER, "sagemaker:CreateFeatureGroup", arn("feature-group", "x"), context
     )

@@ -6,65 +6,32 @@ here: driving a job (jobs/client.py), its request (processing_request.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
-from mlops_assets.resources.sagemaker.jobs.client import PipesJobClient
+from mlops_assets.resources.sagemaker.jobs.client import PlacedJobClient
 from mlops_assets.resources.sagemaker.jobs.follow import Context
 from mlops_assets.resources.sagemaker.jobs.kinds import PROCESSING, Describe
-from mlops_assets.resources.sagemaker.jobs.patience import Patience
 from mlops_assets.resources.sagemaker.pipes import PROCESSING_CONTEXT_PATH
 from mlops_assets.resources.sagemaker.processing_request import (
     ProcessingSpec,
     processing_input,
     processing_request,
 )
-from mlops_assets.resources.sagemaker.requests import DAGSTER_CHANNEL, Placement
+from mlops_assets.resources.sagemaker.requests import DAGSTER_CHANNEL
 from mlops_assets.resources.sagemaker.source import upload_files
 
-if TYPE_CHECKING:
-    from mlops_assets.objects import Objects
-    from mlops_assets.resources.sagemaker.session import SageMakerResource
 
-
-class PipesSageMakerProcessingClient(PipesJobClient):
+class PipesSageMakerProcessingClient(PlacedJobClient):
     """Runs processing jobs from Dagster, each at most once.
 
-    Args:
-        sagemaker: where the clients come from.
-        objects: opens the store that s3:// URIs live in.
-        bucket: code and contexts go there.
-        placement: role, image, network, key and tags of the jobs that `run_spec` builds.
-        poll_interval: seconds between two looks at a running job (default .5 locally, 5 in AWS).
-        forward_termination: whether interrupting the run stops the job.
-        patience: how long a run waits for capacity and quota.
+    Args: as of `PlacedJobClient`; the bucket also gets code.
     """
 
     kind = PROCESSING
     context_path = PROCESSING_CONTEXT_PATH
-
-    def __init__(
-        self,
-        sagemaker: SageMakerResource,
-        objects: Callable[[], Objects],
-        bucket: str,
-        placement: Placement | None = None,
-        *,
-        poll_interval: float | None = None,
-        forward_termination: bool = True,
-        patience: Patience | None = None,
-    ) -> None:
-        super().__init__(
-            sagemaker,
-            objects,
-            bucket,
-            poll_interval=poll_interval,
-            forward_termination=forward_termination,
-            patience=patience,
-        )
-        self._placement = placement or Placement()
 
     def run_spec(
         self, *, context: Context, spec: ProcessingSpec, extras: dict[str, Any] | None = None

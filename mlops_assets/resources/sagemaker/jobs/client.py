@@ -22,6 +22,7 @@ from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind
 from mlops_assets.resources.sagemaker.jobs.patience import Budget, Patience
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG, request_digest, tag_list
 from mlops_assets.resources.sagemaker.pipes import LogMessageReader, ObjectContextInjector
+from mlops_assets.resources.sagemaker.requests import Placement
 
 if TYPE_CHECKING:
     from mlops_assets.objects import Objects
@@ -197,3 +198,23 @@ class PipesJobClient(dg.PipesClient, TreatAsResourceParam):
         except (ClientError, attempts.JobNameTaken, dg.Failure):
             injector.remove()  # refused: no job will read it
             raise
+
+
+class PlacedJobClient(PipesJobClient):
+    """A client whose `run_spec` builds requests of its own, in one placement.
+
+    Args:
+        placement: role, image, network, key and tags of the jobs that `run_spec` builds.
+        options: as of `PipesJobClient`.
+    """
+
+    def __init__(
+        self,
+        sagemaker: SageMakerResource,
+        objects: Callable[[], Objects],
+        bucket: str,
+        placement: Placement | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(sagemaker, objects, bucket, **options)
+        self._placement = placement or Placement()

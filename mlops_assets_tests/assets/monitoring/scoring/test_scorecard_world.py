@@ -184,7 +184,6 @@ def test_scorecard_as_json_is_the_record(mlops, world):
     assert [line.state for line in card.lines] == [line.state for line in now.lines]
 
 
-@pytest.mark.nightly
 def test_a_word_by_hand_gives_half_a_point_and_needs_words(mlops):
     silent = mlops("scorecard", "diabetes", "--by-hand", "data-6")
     assert silent.returncode == 1

@@ -1,6 +1,6 @@
 """Good and bad challengers, one after the other, under a constant load: no request is ever lost.
 
-``ROLLOUTS`` (6) and ``ROLLOUTS_SEED`` choose another run: ``ROLLOUTS=50 pytest …`` takes four
+``ROLLOUTS`` (12) and ``ROLLOUTS_SEED`` choose another run: ``ROLLOUTS=50 pytest …`` takes four
 minutes. Requests that a bad challenger itself answered wrongly, in its share of the traffic, are
 counted apart.
 """
@@ -76,7 +76,7 @@ def seed() -> int:
 
 def test_rollouts_under_load_lose_no_request(lab: Lab) -> None:
     """Guards against a swap that cuts requests off, a bad model that stays, a good one refused."""
-    found = run(lab, "loaded", int(os.environ.get("ROLLOUTS", "6")), seed())
+    found = run(lab, "loaded", int(os.environ.get("ROLLOUTS", "12")), seed())
     assert found["wrong"] == []
     assert found["lost"] == 0, found["first lost"]
     assert {"good"} < set(found["kinds"]), "a seed that tries one kind only proves little"
