@@ -16,6 +16,7 @@ _PARTS = st.sampled_from(["a", "a-b", "a.b", "a0", "b", "é", "Z", "2026"])
 _KEYS = st.lists(st.lists(_PARTS, min_size=3, max_size=3).map("/".join), max_size=12, unique=True)
 
 
+@pytest.mark.integration
 @given(keys=_KEYS, after=st.lists(_PARTS, min_size=1, max_size=3).map("/".join))
 def test_a_listing_from_a_key_on_is_the_rest_of_the_whole(keys: list[str], after: str) -> None:
     """Guards against a file that an incremental reader skips because folders sort as names do."""

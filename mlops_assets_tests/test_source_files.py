@@ -24,6 +24,7 @@ def parsed(path: Path, package: str) -> set[str]:
     return {name for name in names if "." not in name}
 
 
+@pytest.mark.integration
 def test_no_import_of_the_project_is_missed():
     """A change in a module that was missed would leave everything that it makes up to date."""
     files = sorted(PACKAGE.rglob("*.py"))

@@ -37,6 +37,7 @@ def test_a_row_breaks_a_rule_exactly_when_pandera_says_so(frame):
     Trips.validate(frame.reset_index(drop=True)[report.accepted])
 
 
+@pytest.mark.integration
 @given(trips())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_row_is_either_accepted_or_in_quarantine_with_a_reason(frame):

@@ -69,6 +69,7 @@ recorded = st.recursive(
 )
 
 
+@pytest.mark.integration
 @given(st.dictionaries(st.text(max_size=5), recorded, max_size=4))
 @settings(max_examples=200, deadline=None)
 def test_any_record_survives_the_way_through_json(record):

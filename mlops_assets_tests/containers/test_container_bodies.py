@@ -148,6 +148,7 @@ TWO = FeatureSpec.from_json(
 )
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 @settings(max_examples=120, deadline=None)
 @given(texts(), st.booleans(), st.booleans())

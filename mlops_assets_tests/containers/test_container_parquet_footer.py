@@ -44,6 +44,7 @@ def test_what_is_no_footer_is_refused(body: bytes) -> None:
         codecs(body)
 
 
+@pytest.mark.integration
 def test_mutations_raise_nothing_else() -> None:
     """Nested without end, cut off, with sizes of 2^60: bounded by the footer's own bytes."""
     dice = random.Random(5)

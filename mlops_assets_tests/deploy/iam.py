@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from mlops_assets_tests.deploy.policy import Statement
-from mlops_assets_tests.deploy.template import Template
+from mlops_assets_tests.deploy.template import GIVEN, Template
 
 PSEUDO = {
     "AWS::Partition": "aws",
@@ -27,9 +27,9 @@ def statements(template: Template, policies: Sequence[str], **given: Any) -> lis
     """The statements of managed policies with their intrinsics replaced.
 
     Args:
-        given: the template's parameters. ``Fn::GetAtt: [Key, Arn]`` becomes ``arn:Key``.
+        given: parameters beside `GIVEN`. ``Fn::GetAtt: [Role, Arn]`` becomes ``arn:Role``.
     """
-    resolved = _Resolved(template, {**PSEUDO, **given})
+    resolved = _Resolved(template, {**PSEUDO, **GIVEN, **given})
     found = []
     for name in policies:
         document = template["Resources"][name]["Properties"]["PolicyDocument"]

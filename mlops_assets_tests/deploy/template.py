@@ -5,14 +5,20 @@ Not by cfn-lint's reader: importing that costs each process that collects the te
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mlops_assets.permissions.catalogue import OPERATOR, ROLES
+from mlops_assets.permissions.policy import EVERYTHING
+from mlops_assets.permissions.stack import template
+
 Template = dict[str, Any]
 
-CORE_FILE = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation" / "core.yaml"
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
+FILES = sorted(FOLDER.glob("*.yaml"))
 
 
 class _Reader(yaml.CSafeLoader):
@@ -36,3 +42,40 @@ _Reader.add_constructor("tag:yaml.org,2002:timestamp", _Reader.construct_yaml_st
 def parse(path: Path) -> Template:
     """The template of a file."""
     return _Reader(path.read_text()).get_single_data()
+
+
+def merged(templates: Iterable[Template]) -> Template:
+    """All stacks as if they were one: their logical names are distinct (a test holds that).
+
+    What one stack puts out and another takes as a parameter stays a parameter.
+    """
+    sections = ("Parameters", "Conditions", "Resources", "Outputs")
+    found = list(templates)
+    return {
+        section: {name: each for one in found for name, each in one.get(section, {}).items()}
+        for section in sections
+    }
+
+
+def platform() -> Template:
+    """All of deploy/cloudformation."""
+    return merged(parse(path) for path in FILES)
+
+
+def full() -> Template:
+    """The platform with the policies of every feature, for whatever pipeline: what `--any` makes."""
+    return merged([platform(), template(EVERYTHING)])
+
+
+# Parameters of the iam stack that have no default, as some deployment gives them.
+GIVEN = {
+    "Bucket": "lake",
+    "KmsKeyArn": "arn:Key",
+    "OperationsKeyArn": "arn:OperationsKey",
+    "DatabaseSecretArn": "arn:Secret",
+    "SubnetIds": ["subnet-1", "subnet-2"],
+    "VpcId": "vpc-1",
+}
+# Whoever runs Dagster, and what runs in containers.
+WORKER = list(OPERATOR)
+CONTAINER = list(ROLES["ExecutionRole"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,18 +11,15 @@ import pytest
 from mlops_assets_tests.deploy import iam
 from mlops_assets_tests.deploy.calls import needed_actions
 from mlops_assets_tests.deploy.policy import Statement
-from mlops_assets_tests.deploy.template import CORE_FILE, Template, parse
+from mlops_assets_tests.deploy.template import CONTAINER, WORKER, Template, full
 
 pytestmark = pytest.mark.integration  # botocore's descriptions of the services take seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mlops_assets"
-CORE = parse(CORE_FILE)
+FULL = full()
 SIGNING_KEY = "arn:aws:kms:us-east-1:111122223333:key/signs"
 TOPIC = "arn:aws:sns:us-east-1:111122223333:alerts"
-
-WORKER = ["LakePolicy", "PlatformPolicy", "ServingPolicy"]
-CONTAINER = ["LakePolicy", "JobPolicy"]
 
 _PARTS = "large objects go up in parts: boto3's transfers, pyarrow"
 _FEATURES_KEY = "CreateFeatureGroup asks it of its caller for the key of the online store"
@@ -61,14 +56,7 @@ INDIRECT = {
 
 
 def _policy(template: Template, names: list[str]) -> list[Statement]:
-    return iam.statements(
-        template,
-        names,
-        SigningKeyArn=SIGNING_KEY,
-        AlertTopicArn=TOPIC,
-        SubnetIds=["subnet-1"],
-        VpcId="vpc-1",
-    )
+    return iam.statements(template, names, SigningKeyArn=SIGNING_KEY, AlertTopicArn=TOPIC)
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +81,23 @@ def _unneeded(needed: Mapping[str, str], template: Template) -> set[str]:
 def test_what_is_called_is_allowed(needed: Mapping[str, str]) -> None:
     """A call that works against the local API and is refused in AWS."""
     assert {"sagemaker:CreateModel", "cloudwatch:PutMetricAlarm", "kms:Sign"} <= needed.keys()
-    assert _missing(needed, CORE) == []
+    assert _missing(needed, FULL) == []
 
 
 def test_what_is_allowed_is_called(needed: Mapping[str, str]) -> None:
     """A permission that stays after the call that it was for went."""
-    assert _unneeded(needed, CORE) == set()
+    assert _unneeded(needed, FULL) == set()
 
 
 def test_every_reason_is_needed(needed: Mapping[str, str]) -> None:
     """A reason for something that is called by name now, or is not allowed any more."""
-    allowed = iam.actions(_policy(CORE, WORKER))
+    allowed = iam.actions(_policy(FULL, WORKER))
     assert [action for action in INDIRECT if action in needed or action not in allowed] == []
 
 
 def test_a_missing_permission_is_found(needed: Mapping[str, str]) -> None:
     """A collector that sees no calls finds nothing missing."""
-    template = copy.deepcopy(CORE)
+    template = copy.deepcopy(FULL)
     serving = template["Resources"]["ServingPolicy"]["Properties"]["PolicyDocument"]
     serving["Statement"] = [s for s in serving["Statement"] if s["Sid"] != "Alarms"]
     found = " ".join(_missing(needed, template))
@@ -119,7 +107,7 @@ def test_a_missing_permission_is_found(needed: Mapping[str, str]) -> None:
 
 def test_an_unneeded_permission_is_found(needed: Mapping[str, str]) -> None:
     """An allow-list that excuses whatever is allowed."""
-    template = copy.deepcopy(CORE)
+    template = copy.deepcopy(FULL)
     serving = template["Resources"]["ServingPolicy"]["Properties"]["PolicyDocument"]
     serving["Statement"][0]["Action"].append("sagemaker:DeleteModel")
     assert _unneeded(needed, template) == {"sagemaker:DeleteModel"}
@@ -149,7 +137,7 @@ kms.sign(KeyId="x")
 def test_the_container_gets_what_it_calls_and_no_more_of_sagemaker() -> None:
     """An endpoint that cannot read its features, or that could deploy."""
     needed = needed_actions((PACKAGE / "containers").rglob("*.py"))
-    allowed = iam.actions(_policy(CORE, CONTAINER))
+    allowed = iam.actions(_policy(FULL, CONTAINER))
     assert needed.keys() <= allowed
     of_sagemaker = {action for action in allowed if action.startswith("sagemaker:")}
     assert of_sagemaker == {"sagemaker:BatchGetRecord"}
@@ -157,27 +145,8 @@ def test_the_container_gets_what_it_calls_and_no_more_of_sagemaker() -> None:
 
 def test_alerts_go_to_the_named_topic_and_to_no_other() -> None:
     """A worker that could write to every topic of the account, or to one that nobody named."""
-    named = _policy(CORE, WORKER)
+    named = _policy(FULL, WORKER)
     assert iam.allowed(named, "sns:Publish", TOPIC)
     assert not iam.allowed(named, "sns:Publish", TOPIC.replace("alerts", "payments"))
-    unnamed = iam.statements(CORE, WORKER, SubnetIds=["subnet-1"], VpcId="vpc-1")
+    unnamed = iam.statements(FULL, WORKER)
     assert "sns:Publish" not in iam.actions(unnamed)
-
-
-@pytest.mark.parametrize("name", [*WORKER, "JobPolicy", "ApproverPolicy"])
-def test_policies_are_not_too_large(name: str) -> None:
-    """IAM takes 6,144 characters of a managed policy, and says so only when the stack is made."""
-    document = iam.statements(
-        CORE,
-        [name],
-        **{"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-2"},
-        SigningKeyArn=SIGNING_KEY.replace("signs", "1234abcd-12ab-34cd-56ef-1234567890ab"),
-        AlertTopicArn=TOPIC.replace("alerts", "a" * 64),
-        Approval="manual",
-        SubnetIds=["subnet-0123456789abcdef0"] * 6,
-        VpcId="vpc-0123456789abcdef0",
-        ImageRepository="i" * 64,
-    )
-    # Names of a bucket, a key and a role are longer than their stand-ins here.
-    text = re.sub(r"\s", "", json.dumps(document)).replace("arn:", "arn:" + 20 * "x")
-    assert len(text) < 6144

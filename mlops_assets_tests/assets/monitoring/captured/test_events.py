@@ -22,6 +22,7 @@ def ids(*pairs: tuple[object, object]) -> list[str]:
     return event_id(PIPELINE, frame).tolist()
 
 
+@pytest.mark.integration
 @settings(max_examples=200)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, unique=True))
 def test_ids_are_different_for_different_keys_and_fit_the_header(pairs):

@@ -123,6 +123,7 @@ def test_a_group_that_is_answered_worse_than_on_held_out_rows_warns():
     assert "DPPL is 0." in line.figure
 
 
+@pytest.mark.integration
 def test_a_season_that_comes_back_is_usual():
     """Eight earlier partitions that were like this one say that it is nothing new."""
     pipeline = declared()

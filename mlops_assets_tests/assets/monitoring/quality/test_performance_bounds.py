@@ -68,6 +68,7 @@ def test_the_declared_block_widens_the_intervals_of_all_rows_and_of_slices():
         assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])
 
 
+@pytest.mark.integration
 def test_weather_alone_pages_by_row_and_not_by_day():
     """Negative control of the page: the model is as it was, the days are not."""
     statuses = {

@@ -72,6 +72,7 @@ def status_of(found: PerformanceRecord, name: str) -> str:
     return next(line.status for line in found.lines if line.name == name)
 
 
+@pytest.mark.integration
 def test_unchanged_answers_are_healthy_and_every_check_passes():
     """Negative control of all four checks, over 10 partitions."""
     passed = {"performance": 0, "calibration": 0, "coverage": 0, "estimate": 0}

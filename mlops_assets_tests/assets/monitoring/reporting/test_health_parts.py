@@ -80,6 +80,7 @@ def test_a_pipeline_whose_answers_nobody_keeps_says_what_to_declare(store):
         assert "capture_share" in found.words
 
 
+@pytest.mark.integration
 def test_the_newest_partition_decides_how_drift_quality_and_skew_are(store):
     """No-change months stay silent; a month that goes wrong is told with its figures."""
     health_world.a_year(pipeline, store)
@@ -99,6 +100,7 @@ def test_the_newest_partition_decides_how_drift_quality_and_skew_are(store):
     assert (skew.status, "17 of 26,990" in skew.figure) == ("failing", True)
 
 
+@pytest.mark.integration
 def test_a_partition_whose_labels_are_not_due_does_not_hide_the_one_before(store):
     """Labels come late: if the newest partition decided, no pipeline were ever healthy."""
     health_world.a_year(pipeline, store)
