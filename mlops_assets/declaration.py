@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
+_INSTANCE = re.compile(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+")
 # Feature Store's rule for names, and the names that it or this platform gives to every group.
 _FEATURE_NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
 _FEATURES_RESERVED = frozenset(
@@ -38,6 +39,34 @@ class DeclarationError(ValueError):
 def require(condition: bool, field_name: str, problem: str, remedy: str) -> None:
     if not condition:
         raise DeclarationError(field_name, problem, remedy)
+
+
+def check_alternates(field_name: str, instance_type: str, alternates: tuple[str, ...]) -> None:
+    """Refuse what is no instance type, is named twice, or has a GPU where the first has none."""
+    gpu = has_gpu(instance_type)
+    for number, alternate in enumerate(alternates):
+        require(
+            _INSTANCE.fullmatch(alternate) is not None,
+            field_name,
+            f"{alternate!r} is no instance type",
+            "Name types such as ml.g5.2xlarge",
+        )
+        require(
+            alternate not in (instance_type, *alternates[:number]),
+            field_name,
+            f"{alternate} is asked for already",
+            "Name each type once",
+        )
+        require(
+            has_gpu(alternate) == gpu,
+            field_name,
+            f"of {instance_type} and {alternate} only one has a GPU",
+            "Name types of the same kind",
+        )
+
+
+def has_gpu(instance_type: str) -> bool:
+    return instance_type.startswith(("ml.g", "ml.p"))
 
 
 @runtime_checkable

@@ -24,15 +24,17 @@ from mlops_assets.assets import (
     splits,
 )
 from mlops_assets.assets.monitoring import stations as monitoring
-from mlops_assets.automation import downstream, sensors
+from mlops_assets.automation import downstream, events, sensors
 from mlops_assets.automation.targets import targets
-from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipeline import Limits, MLPipeline
 from mlops_assets.pipelines import declared
+from mlops_assets.resources.events.queue import EventQueue
 from mlops_assets.resources.experiments.experiments import Experiments
 from mlops_assets.resources.lake.io_manager import LakeIOManager
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.alerts import AlertChannels
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.jobs.guard import Guard
 from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
 from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
@@ -60,10 +62,13 @@ def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
 def build_placement(settings: Settings) -> Placement:
     """Role, image, network and key of every job and endpoint."""
     if settings.is_local:
-        return Placement()
+        return Placement(region=settings.region)
     return Placement(
         role_arn=settings.role_arn,
         image_uri=settings.image_uri,
+        torch_image_uri=settings.torch_image_uri,
+        cuda_image_uri=settings.cuda_image_uri,
+        region=settings.region,
         subnets=settings.subnets,
         security_groups=settings.security_groups,
         kms_key_arn=settings.kms_key_arn,
@@ -72,14 +77,31 @@ def build_placement(settings: Settings) -> Placement:
     )
 
 
-def build_resources(settings: Settings) -> dict[str, Any]:
-    """The world that the assets run in, by the names that they ask for it."""
+def build_guard(settings: Settings, pipelines: Iterable[MLPipeline]) -> Guard:
+    """What jobs may ask for at most: the platform's limits, and the pipelines' own."""
+    platform = Limits(
+        instance_types=settings.instance_types,
+        instances=settings.max_instances,
+        hours=settings.max_instance_hours,
+        usd_per_day=settings.max_usd_per_day,
+    )
+    own = {pipeline.name: pipeline.limits for pipeline in pipelines if pipeline.limits}
+    return Guard(platform, own, f"s3://{settings.lake_bucket}/budget", settings.objects)
+
+
+def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) -> dict[str, Any]:
+    """The world that the assets run in, by the names that they ask for it.
+
+    Args:
+        pipelines: whose limits hold, beside the platform's.
+    """
     catalog = dict(settings.lake_catalog)
     placement = build_placement(settings)
     sagemaker = SageMakerResource(
         region=settings.region,
         local_home=str(settings.sagemaker_home) if settings.is_local else None,
         local_objects=settings.objects,
+        guard=build_guard(settings, pipelines).to_json(),
     )
     store = Store(bucket=settings.lake_bucket, objects=settings.objects)
     return {
@@ -91,6 +113,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "alerts": AlertChannels(
             settings.alert_topic_arn, settings.alert_webhook, region=settings.region
         ),
+        "events": EventQueue(settings.events_queue_url, settings.region),
         "experiments": Experiments(store, settings.mlflow_uri, settings.mlflow_files),
         "signing": Signing(signing_key=settings.signing_key, verify_key=settings.verify_key),
         "training_jobs": PipesSageMakerTrainingClient(
@@ -128,9 +151,12 @@ def build_defs(
             for asset in downstream.conditioned(each, some)
         ],
         jobs=[job for each in found for job in sensors.build_jobs(each)],
-        sensors=[sensor for each in found for sensor in sensors.build(each)],
+        sensors=[
+            *(sensor for each in found for sensor in sensors.build(each)),
+            *events.build(found, settings.events_queue_url),
+        ],
         schedules=[schedule for each in found for schedule in sensors.build_schedules(each)],
-        resources={**build_resources(settings), **(resources or {})},
+        resources={**build_resources(settings, pipelines), **(resources or {})},
         executor=dg.in_process_executor,
     )
 

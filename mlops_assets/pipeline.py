@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlops_assets.aws_images import AwsImage
 from mlops_assets.declaration import (
     DeclarationError,
     Evaluation,
@@ -28,6 +29,7 @@ from mlops_assets.declaration import (
     check_online,
     require,
 )
+from mlops_assets.limits import Limits
 from mlops_assets.ml import baselines
 from mlops_assets.monitors import (
     Alerts,
@@ -66,6 +68,7 @@ __all__ = [
     "AllAtOnce",
     "Asynchronous",
     "Autoscaling",
+    "AwsImage",
     "Batch",
     "Bounds",
     "Canary",
@@ -80,6 +83,7 @@ __all__ = [
     "Gate",
     "Integer",
     "Label",
+    "Limits",
     "Linear",
     "LoadTest",
     "MLPipeline",
@@ -120,6 +124,7 @@ class MLPipeline:
             ``clean`` is known at event time − horizon.
         tuning: where to look for better hyperparameters than ``training``'s; None: use those.
         batch: how whole partitions are predicted; None: there is no station ``predictions``.
+        limits: what its jobs and endpoint may ask for at most, beside what the platform sets.
         personal: columns that are redacted in quarantine, samples and reports.
 
     Raises:
@@ -153,6 +158,7 @@ class MLPipeline:
     retraining: Retraining = field(default_factory=Retraining)
     alerts: Alerts = field(default_factory=Alerts)
     personal: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         check_identity(self.name, self.owners)

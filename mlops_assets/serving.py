@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlops_assets.declaration import require
+from mlops_assets.declaration import check_alternates, has_gpu, require
 from mlops_assets.rollouts import ABTest, AllAtOnce, Bounds, Rollout, Shadow
 
 
@@ -189,12 +189,19 @@ class Batch:
     """Predictions of whole partitions by a batch transform, with no endpoint's help.
 
     Args:
+        alternates: instance types to go on with, in order, once there has been no capacity for
+            ``instance_type``.
         max_payload_mb: of one request to the model; the records are cut into such pieces.
+        automatic: a partition is predicted whenever its features are made, once a model serves;
+            else by the job ``<pipeline>_predictions``, for the partitions that one names.
     """
 
     instance_type: str = "ml.m5.large"
+    # Not in the repr: neither which instance answered nor when is a part of what is predicted.
+    alternates: tuple[str, ...] = field(default=(), repr=False)
     instance_count: int = 1
     max_payload_mb: int = 6
+    automatic: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         require(
@@ -204,6 +211,7 @@ class Batch:
             "be had",
             "Give at least one instance, and 1 to 100 MB",
         )
+        check_alternates("batch.alternates", self.instance_type, self.alternates)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +259,7 @@ class Endpoint:
             "Give seconds above 0, or leave it out",
         )
         require(
-            self.container.device == "cpu" or self.instance_type.startswith(("ml.g", "ml.p")),
+            self.container.device == "cpu" or has_gpu(self.instance_type),
             "endpoint.instance_type",
             f"{self.instance_type} has no GPU, which container.device='cuda' needs",
             "Use an ml.g or ml.p type, such as ml.g5.xlarge",

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     bucket: str = ""
     role_arn: str = ""
     image_uri: str = ""
+    # The same image with torch, and for GPUs: for pipelines whose Training.image says so.
+    torch_image_uri: str = ""
+    cuda_image_uri: str = ""
     subnets: Annotated[tuple[str, ...], NoDecode] = ()
     security_groups: Annotated[tuple[str, ...], NoDecode] = ()
     kms_key_arn: str = ""
@@ -60,8 +63,16 @@ class Settings(BaseSettings):
     # webhook's address is a secret: whoever knows it can write there.
     alert_topic_arn: str = ""
     alert_webhook: str = Field(default="", repr=False)
+    # What jobs and endpoints may ask for at most (`mlops_assets.limits.Limits`): patterns such as
+    # ml.m5.*, instances, instance-hours of one job, USD of a pipeline's jobs of a day.
+    instance_types: Annotated[tuple[str, ...], NoDecode] = ()
+    max_instances: int | None = Field(default=None, gt=0)
+    max_instance_hours: float | None = Field(default=None, gt=0)
+    max_usd_per_day: float | None = Field(default=None, gt=0)
+    # The queue that EventBridge sends SageMaker's events to; empty: nobody listens.
+    events_queue_url: str = ""
 
-    @field_validator("pipelines", "subnets", "security_groups", mode="before")
+    @field_validator("pipelines", "subnets", "security_groups", "instance_types", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -83,6 +94,14 @@ class Settings(BaseSettings):
         if value and (url.scheme not in ("http", "https") or not url.hostname or url.query):
             raise ValueError("must be the http(s):// address of Dagster's UI")
         return value.rstrip("/")
+
+    @field_validator("events_queue_url", mode="after")
+    @classmethod
+    def _queue(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in ("http", "https") or not url.path.strip("/")):
+            raise ValueError("must be the URL of an SQS queue, as GetQueueUrl answers it")
+        return value
 
     @field_validator("home", mode="after")
     @classmethod

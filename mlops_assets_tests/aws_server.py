@@ -3,6 +3,7 @@
 Belongs here: starting it. Does not belong here: SageMaker, which this project serves itself.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ KEY = "testing"
 
 
 @contextmanager
-def aws_server() -> Iterator[str]:
+def aws_server(account: str = "123456789012") -> Iterator[str]:
     """The URL of a fresh AWS (S3, Glue, Logs, …) that is gone afterwards.
 
     A process each, for all servers of one process share their buckets, tables and logs.
@@ -22,6 +23,7 @@ def aws_server() -> Iterator[str]:
     with subprocess.Popen(
         [sys.executable, "-m", "mlops_assets_tests.aws_process"],
         cwd=Path(__file__).parents[1],
+        env={**os.environ, "MOTO_ACCOUNT_ID": account},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a line for every request

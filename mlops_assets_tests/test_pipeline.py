@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.pipeline import (
+    Batch,
     DeclarationError,
     Endpoint,
     Evaluation,
@@ -62,6 +63,30 @@ def test_parts_are_validated_too(tmp_path):
         Training(script=script, metrics={"auc": "auc: .*"})
     with pytest.raises(DeclarationError, match="instance_count: 0 is below 1"):
         Training(script=script, instance_count=0)
+
+
+@pytest.mark.parametrize(
+    ("first", "alternates", "message"),
+    [
+        ("ml.m5.large", ("m5.xlarge",), "'m5.xlarge' is no instance type"),
+        ("ml.m5.large", ("ml.m5.large",), "ml.m5.large is asked for already"),
+        ("ml.m5.large", ("ml.c5.large", "ml.c5.large"), "ml.c5.large is asked for already"),
+        ("ml.g5.xlarge", ("ml.m5.large",), "only one has a GPU"),
+    ],
+)
+def test_a_wrong_alternate_is_named_with_its_remedy(first, alternates, message, tmp_path):
+    """A misspelt alternate shows only on the day when there is no capacity."""
+    script = tmp_path / "train.py"
+    script.touch()
+    with pytest.raises(DeclarationError, match=rf"training\.alternates: .*{message}"):
+        Training(script=script, instance_type=first, alternates=alternates)
+    with pytest.raises(DeclarationError, match=rf"batch\.alternates: .*{message}"):
+        Batch(instance_type=first, alternates=alternates)
+
+
+def test_alternates_make_no_predictions_stale():
+    """Which instance answered is no part of what was answered."""
+    assert repr(Batch(alternates=("ml.m5.xlarge",))) == repr(Batch())
     with pytest.raises(DeclarationError, match="exactly one of at_least and at_most"):
         Gate(metric="auc")
     with pytest.raises(DeclarationError, match="capture_share: 2 is not a share"):

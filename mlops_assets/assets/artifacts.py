@@ -1,5 +1,7 @@
-"""A model artifact in storage, opened as a directory for as long as it is needed."""
+"""A model artifact in storage, opened as a directory for as long as it is needed; and put there."""
 
+import gzip
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,3 +20,20 @@ def fetch(store: Store, artifact_uri: str) -> Iterator[Path]:
         directory = Path(scratch) / "model"
         unpack(archive, directory)
         yield directory
+
+
+def put(store: Store, directory: Path, artifact_uri: str) -> None:
+    """Store a directory's files as a ``model.tar.gz``: the same files give the same bytes."""
+    with tempfile.TemporaryDirectory(prefix="mlops-artifact-") as scratch:
+        archive = Path(scratch) / "model.tar.gz"
+        with (
+            archive.open("wb") as file,
+            gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+                member = tarfile.TarInfo(str(path.relative_to(directory).as_posix()))
+                member.size = path.stat().st_size
+                with path.open("rb") as content:
+                    tar.addfile(member, content)
+        store.open().upload(archive, artifact_uri)

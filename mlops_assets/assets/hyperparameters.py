@@ -6,6 +6,7 @@ Here: whether to search, on which rows, and what was found. Not here: the search
 
 import dagster as dg
 
+from mlops_assets.assets.from_aws import trainable
 from mlops_assets.assets.hyperparameters_page import metadata_of
 from mlops_assets.assets.model import training_spec
 from mlops_assets.assets.records import HyperparametersRecord, SplitRecord, Trial
@@ -70,7 +71,11 @@ def build(pipeline: MLPipeline, tuning: Tuning) -> dg.AssetsDefinition:
                 split = store.load(SplitRecord, pipeline.name, "splits", partition)
                 dataset, held_out = tuning_dataset(pipeline, lake.open(), store, split)
                 spec = training_spec(
-                    pipeline, partition, dataset_uri=dataset.uri, searched={}, asset=NAME
+                    pipeline,
+                    partition,
+                    dataset_uri=trainable(pipeline, store, dataset.uri),
+                    searched={},
+                    asset=NAME,
                 )
                 found = tuning_jobs.run_spec(context=context, spec=spec, tuning=tuning)
                 _tell(experiments, pipeline, tuning, spec, split, found)
@@ -97,8 +102,7 @@ def search_version(pipeline: MLPipeline) -> str:
     """A digest of what a search depends on besides the rows."""
     training = pipeline.training
     return pipeline.code_version(
-        training.script,
-        *training.files,
+        *training.version,
         pipeline.tuning,
         dict(training.hyperparameters),
         training.image,

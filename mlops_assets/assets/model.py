@@ -5,6 +5,7 @@ stopped (`resources.sagemaker`), nor what the artifact is (`ml.artifact`).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ import dagster as dg
 from mlops_assets import __version__
 from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.commit import commit
-from mlops_assets.assets.records import HyperparametersRecord, ModelRecord, SplitRecord
+from mlops_assets.assets.from_aws import sealed_artifact, trainable
+from mlops_assets.assets.records import (
+    UNKNOWN,
+    HyperparametersRecord,
+    ModelRecord,
+    SplitRecord,
+)
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.assets.training_watch import TrainingWatch
 from mlops_assets.checks.results import Verdict, combine, warning
@@ -29,23 +36,38 @@ COMMIT_TAG = "mlops:commit"
 VERSION_TAG = "mlops:platform-version"
 
 
+@dataclass(frozen=True)
+class Sealed:
+    """What a verified artifact says of itself: its digest, and what it was trained on."""
+
+    uri: str
+    digest: str
+    lock: str = UNKNOWN
+    seed: str = UNKNOWN
+
+
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     training = pipeline.training
-    script_version = pipeline.code_version(training.script, *training.files)
+    script_version = pipeline.code_version(*training.version)
 
     @station(
         pipeline,
         "model",
         description=(
-            f"The model as of each partition: {training.script.name} as a training job on "
+            f"The model as of each partition: {training.program} as a training job on "
             f"{training.instance_count} × {training.instance_type}."
         ),
         kinds={"sagemaker", "onnx"},
         code_version=pipeline.code_version(
-            training.script,
-            *training.files,
-            # Paths differ between machines, and their content is already in; rules only watch.
-            {**vars(training), "script": None, "files": None, "rules": None},
+            *training.version,
+            # Paths differ between machines, and their content is already in; rules only watch, and
+            # alternates only wait for a machine.
+            {
+                **{name: value for name, value in vars(training).items() if name != "alternates"},
+                "script": None,
+                "files": None,
+                "rules": None,
+            },
         ),
         deps=[
             key(pipeline, "splits"),
@@ -85,7 +107,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             spec = training_spec(
                 pipeline,
                 partition,
-                dataset_uri=split.dataset_uri,
+                dataset_uri=trainable(pipeline, store, split.dataset_uri),
                 searched=_searched(pipeline, store, partition),
             )
             watch = TrainingWatch(pipeline, context, experiments, spec, split)
@@ -97,9 +119,10 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 TrainingJobName=finished.metadata["job_name"].value
             )
             tags = sagemaker.client().list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
-            digest, verdicts[partition] = _verify(store, job)
-            ruled[partition] = watch.verdict(store, job["ModelArtifacts"]["S3ModelArtifacts"])
-            record = _record(partition, job, tags, split, digest, script_version)
+            artifact_uri = sealed_artifact(pipeline, store, split.dataset_uri, job)
+            sealed, verdicts[partition] = _verify(store, artifact_uri)
+            ruled[partition] = watch.verdict(store, artifact_uri)
+            record = _record(partition, job, tags, split, sealed, script_version)
             store.save(pipeline.name, "model", partition, record)
             records.append(record)
         return dg.MaterializeResult(
@@ -144,16 +167,16 @@ def training_spec(
         pipeline=pipeline.name,
         asset=asset,
         partition=partition,
-        source=(training.script, *training.files),
-        program=training.script.name,
-        channels={name: f"{dataset_uri}/{name}" for name in ("train", "holdout")},
-        hyperparameters={
-            "label": pipeline.label.column,
-            **training.hyperparameters,
-            **searched,
+        source=training.code,
+        program=training.program if training.script else "",
+        channels={
+            "train": f"{dataset_uri}/train",
+            "holdout" if training.script else "validation": f"{dataset_uri}/holdout",
         },
-        image_uri=training.image,
+        hyperparameters={**training.told(pipeline.label), **searched},
+        image_uri=training.from_aws or training.image,
         instance_type=training.instance_type,
+        alternates=training.alternates,
         instance_count=training.instance_count,
         volume_gb=training.volume_gb,
         max_runtime_s=int(training.max_runtime.total_seconds()),
@@ -165,22 +188,28 @@ def training_spec(
     )
 
 
-def _verify(store: Store, job: dict[str, Any]) -> tuple[str, Verdict]:
+def _verify(store: Store, artifact_uri: str) -> tuple[Sealed, Verdict]:
     # Imported here: ONNX Runtime is not needed to load the code location.
     from mlops_assets.ml.artifact.load import Artifact
 
     try:
-        with fetch(store, job["ModelArtifacts"]["S3ModelArtifacts"]) as directory:
+        with fetch(store, artifact_uri) as directory:
             artifact = Artifact.load(Path(directory))
             artifact.check_golden()
             rows, worst = artifact.manifest.check.rows, artifact.manifest.check.max_abs_diff
-            return artifact.digest(), Verdict(
+            return _sealed(artifact_uri, artifact.digest(), artifact.manifest.training), Verdict(
                 True,
                 f"{len(artifact.manifest.files)} files as sealed; {rows:,} rows agree with the "
                 f"training framework to {worst:.1e}",
             )
     except ArtifactError as error:
-        return "invalid", Verdict(False, str(error))
+        return Sealed(artifact_uri, "invalid"), Verdict(False, str(error))
+
+
+def _sealed(uri: str, digest: str, training: Mapping[str, Any]) -> Sealed:
+    seed = training.get("seed")
+    lock = training.get("environment", {}).get("lock", UNKNOWN)
+    return Sealed(uri, digest, lock, UNKNOWN if seed is None else str(seed))
 
 
 def _record(
@@ -188,7 +217,7 @@ def _record(
     job: dict[str, Any],
     tags: list[dict[str, str]],
     split: SplitRecord,
-    digest: str,
+    sealed: Sealed,
     code_version: str,
 ) -> ModelRecord:
     told = {tag["Key"]: tag["Value"] for tag in tags}
@@ -196,14 +225,16 @@ def _record(
         as_of=partition,
         job_name=job["TrainingJobName"],
         job_arn=job["TrainingJobArn"],
-        artifact_uri=job["ModelArtifacts"]["S3ModelArtifacts"],
-        artifact_digest=digest,
+        artifact_uri=sealed.uri,
+        artifact_digest=sealed.digest,
+        environment_lock=sealed.lock,
+        seed=sealed.seed,
         dataset_digest=split.digest,
         image=job["AlgorithmSpecification"]["TrainingImage"],
         hyperparameters=job["HyperParameters"],
         code_version=code_version,
-        commit=told.get(COMMIT_TAG, "unknown"),
-        platform_version=told.get(VERSION_TAG, "unknown"),
+        commit=told.get(COMMIT_TAG, UNKNOWN),
+        platform_version=told.get(VERSION_TAG, UNKNOWN),
         billable_seconds=job.get("BillableTimeInSeconds"),
         metrics={m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])},
     )

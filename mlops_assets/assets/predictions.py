@@ -24,7 +24,7 @@ from mlops_assets.resources.sagemaker.hosting.models import ensure_model
 from mlops_assets.resources.sagemaker.hosting.payload import json_rows
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
-from mlops_assets.resources.sagemaker.transform import transform
+from mlops_assets.resources.sagemaker.transform import PipesSageMakerTransformClient
 from mlops_assets.resources.sagemaker.transform_request import TransformSpec
 from mlops_assets.serving import Batch
 
@@ -50,6 +50,7 @@ def build(pipeline: MLPipeline, batch: Batch) -> dg.AssetsDefinition:
                 key(pipeline, "endpoint"), partition_mapping=pipeline.partitions.all_before()
             ),
         ],
+        pool="sagemaker_transform",
         io_manager_key="lake_io",
         dagster_type=dg.Any,
         checks=[
@@ -62,24 +63,20 @@ def build(pipeline: MLPipeline, batch: Batch) -> dg.AssetsDefinition:
         lake: LakeResource,
         store: Store,
         sagemaker: SageMakerResource,
+        transform_jobs: PipesSageMakerTransformClient,
         placement: dg.ResourceParam[Placement],
     ) -> dg.MaterializeResult:
         model = _who_answers(pipeline, sagemaker.client())
         frames: dict[str, pd.DataFrame] = {}
-        verdicts, metadata = {}, {}
+        verdicts: dict[str, Verdict] = {}
+        metadata: dict[str, Any] = {}
         for partition in context.partition_keys:
             rows = lake.open().read(pipeline.table("features"), [partition])
             spec = _spec(pipeline, batch, store, sagemaker.client(), placement, model, rows)
-            found = transform(
-                sagemaker.client,
-                spec,
-                poll_interval=0.5 if sagemaker.is_local else 5.0,
-                log=context.log.info,
-            )
-            answers = _answers(store.open(), found.output_uri)
+            metadata = dict(transform_jobs.run_spec(context=context, spec=spec).metadata)
+            answers = _answers(store.open(), spec.output_uri)
             verdicts[partition] = _verdict(len(rows), len(answers))
             frames[partition] = _frame(pipeline, model, rows, answers)
-            metadata = found.metadata()
         return dg.MaterializeResult(
             value=frames,
             metadata={
@@ -130,6 +127,7 @@ def _spec(
         accept=_LINES,
         max_payload_mb=batch.max_payload_mb,
         instance_type=batch.instance_type,
+        alternates=batch.alternates,
         instance_count=batch.instance_count,
         placement=placement,
         tags={"mlops:pipeline": pipeline.name, "mlops:asset": "predictions"},

@@ -73,14 +73,23 @@ class HyperparametersRecord(_Record):
     trials: tuple[Trial, ...]
 
 
+UNKNOWN = "unknown"
+
+
 class ModelRecord(_Record):
-    """A trained, sealed model and the job that made it."""
+    """A trained, sealed model and the job that made it.
+
+    ``environment_lock``: SHA-256 of the versions of Python and of every package that the training
+    used, as its manifest lists them; ``seed``: as the script was given it.
+    """
 
     as_of: str
     job_name: str
     job_arn: str
     artifact_uri: str
     artifact_digest: str
+    environment_lock: str = UNKNOWN
+    seed: str = UNKNOWN
     dataset_digest: str
     image: str
     hyperparameters: dict[str, str]

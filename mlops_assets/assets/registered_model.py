@@ -154,7 +154,7 @@ def _register(
         metrics_uri=store.uri("records", pipeline.name, "evaluation", f"{partition}.json"),
         status="Approved" if pipeline.approval == "auto" else "PendingManualApproval",
         description=f"{pipeline.name} as of {partition}",
-        image_uri=model.image,
+        image_uri=None if pipeline.training.only_trains else model.image,
         **how,
     )
     return RegistrationRecord(
@@ -180,6 +180,8 @@ def lineage(pipeline: MLPipeline, split: SplitRecord, model: ModelRecord) -> dic
         "train_rows": str(split.rows["train"]),
         "job_arn": model.job_arn,
         "code_version": model.code_version,
+        "environment_lock": model.environment_lock,
+        "seed": model.seed,
         "hyperparameters_digest": digest_of(model.hyperparameters)[:32],
         "platform_version": model.platform_version,
         "commit": model.commit,

@@ -139,7 +139,7 @@ def run_log(pipeline: MLPipeline, spec: TrainingSpec, split: SplitRecord, job_na
             "mlops.station": spec.asset,
             "mlops.partition": spec.partition,
             "mlops.commit": commit(),
-            "mlops.script": spec.program,
+            "mlops.script": pipeline.training.program,
             "mlops.dataset": split.digest,
             "mlops.features_snapshot": str(split.features_snapshot),
             "mlops.trained_on": ", ".join(split.train_partitions),

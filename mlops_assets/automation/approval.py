@@ -5,9 +5,12 @@ Here: which approved version is due. Not here: approving (`mlops promote`), nor 
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
+from mlops_assets.automation.asking import has_run
 from mlops_assets.automation.local_api import asleep
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
@@ -36,19 +39,38 @@ def build(pipeline: MLPipeline) -> dg.SensorDefinition:
         if asleep(sagemaker):
             yield dg.SkipReason("The local SageMaker API is not running: start it with `mlops up`.")
             return
-        client = sagemaker.client()
-        arn = serving_package(client, pipeline.slug)
-        serving = registry.describe(client, arn) if arn else None
-        package = newest_to_deploy(promotion.in_state(client, pipeline.slug, "approved"), serving)
-        if package is None:
-            yield dg.SkipReason(
-                f"No approved version of {pipeline.slug} is newer than what serves "
-                f"({f'version {serving.version}' if serving else 'nothing'})."
-            )
-            return
-        yield approval_request(package)
+        found = due(sagemaker.client(), pipeline.slug)
+        if found.request is None:
+            yield dg.SkipReason(found.words)
+        elif has_run(str(found.request.run_key), context.instance):
+            # Also by `sagemaker_events`, of whose runs Dagster does not know for this sensor.
+            yield dg.SkipReason("What was approved was asked for already.")
+        else:
+            yield found.request
 
     return approval
+
+
+@dataclass(frozen=True)
+class Due:
+    """The run that deploys what a person approved; None: nothing is due, ``words`` say why."""
+
+    request: dg.RunRequest | None
+    words: str = ""
+
+
+def due(client: Any, group: str) -> Due:
+    """What the registry says now, whatever told of it."""
+    arn = serving_package(client, group)
+    serving = registry.describe(client, arn) if arn else None
+    package = newest_to_deploy(promotion.in_state(client, group, "approved"), serving)
+    if package is not None:
+        return Due(approval_request(package))
+    return Due(
+        None,
+        f"No approved version of {group} is newer than what serves "
+        f"({f'version {serving.version}' if serving else 'nothing'}).",
+    )
 
 
 def newest_to_deploy(

@@ -44,6 +44,12 @@ def has_begun(begun: Begun, run_key: str, instance: dg.DagsterInstance) -> bool:
     return begun.has(run_key)
 
 
+def has_run(run_key: str, instance: dg.DagsterInstance) -> bool:
+    """Whether Dagster remembers a run of this key that got beyond being written down, whichever
+    sensor asked for it. One that was only written down starts when it is asked for again."""
+    return any(r.status != dg.DagsterRunStatus.NOT_STARTED for r in _runs([run_key], instance))
+
+
 def mark_seen(run_keys: Iterable[str], begun: Begun, instance: dg.DagsterInstance) -> None:
     """Mark as begun those of which Dagster has seen a run."""
     unmarked = [key for key in run_keys if not begun.has(key)]

@@ -11,35 +11,23 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.assets.monitoring.captured.ground_truth import affected
 from mlops_assets.automation.asking import not_begun
+from mlops_assets.automation.looked_through import followed
 from mlops_assets.automation.targets import Targets
 from mlops_assets.automation.uploads import everything_due, horizon, recent, uploaded
-from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.begun import Begun
-from mlops_assets.resources.records import RecordNotFound, Store
+from mlops_assets.resources.records import Store
 
 if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
 
 # What is judged again where labels have come.
 JUDGED = ("performance", "bias", "label_queue")
-# A tick must end in time, whatever came in since the last one.
-_AT_ONCE = 20
-_STATION, _LAST = "labels_judged", "last"
-
-
-class LookedThrough(BaseModel):
-    """Of which labels the events were judged: ``head`` of the table of labels, and the snapshot of
-    each of its partitions. Kept as station ``labels_judged``, partition ``last``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    head: int | None = None
-    partitions: dict[str, int] = {}
+# Of which labels the events were judged.
+_STATION = "labels_judged"
 
 
 def build(found: Targets) -> dg.SensorDefinition:
@@ -89,34 +77,17 @@ def _judge(
     instance: dg.DagsterInstance,
 ) -> Iterator[dg.RunRequest]:
     """The stations that judge, for the partitions whose events have other labels than they had."""
-    pipeline = found.pipeline
-    table, before = pipeline.table("ground_truth"), _looked_through(pipeline, store)
-    head = lake.head(table)
-    if head is None or head == before.head:
-        return
-    now, done = lake.snapshots(table), dict(before.partitions)
-    changed = [p for p in reversed(now) if done.get(p) != now[p]]
-    for partition in changed[:_AT_ONCE]:
-        version = f"{partition}@{now[partition]}"
-        wanted = [
-            _request(found, judged, events, version)
-            for events in affected(pipeline, lake, partition, since=done.get(partition))
+
+    def follow(partition: str, snapshot: int, before: int | None) -> list[dg.RunRequest]:
+        return [
+            _request(found, judged, events, f"{partition}@{snapshot}")
+            for events in affected(found.pipeline, lake, partition, since=before)
         ]
-        missing = list(not_begun(wanted, begun, instance))
-        yield from missing
-        if not missing:
-            done[partition] = now[partition]
-    complete = all(done.get(p) == now[p] for p in changed)
-    if complete or done != before.partitions:
-        seen = LookedThrough(head=head if complete else None, partitions=done)
-        store.save(pipeline.name, _STATION, _LAST, seen)
 
-
-def _looked_through(pipeline: MLPipeline, store: Store) -> LookedThrough:
-    try:
-        return store.load(LookedThrough, pipeline.name, _STATION, _LAST)
-    except RecordNotFound:
-        return LookedThrough()
+    yield from followed(
+        found.pipeline, lake, store, begun, instance,
+        table="ground_truth", station=_STATION, follow=follow,
+    )  # fmt: skip
 
 
 def _request(

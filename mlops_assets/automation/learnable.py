@@ -136,13 +136,11 @@ def gain_of_training(
 
 
 def _script(pipeline: MLPipeline) -> str:
-    return pipeline.code_version(pipeline.training.script, *pipeline.training.files)
+    return pipeline.code_version(*pipeline.training.version)
 
 
 def _declared(pipeline: MLPipeline) -> dict[str, str]:
-    return encode_hyperparameters(
-        {"label": pipeline.label.column, **pipeline.training.hyperparameters}
-    )
+    return encode_hyperparameters(pipeline.training.told(pipeline.label))
 
 
 def _differences(

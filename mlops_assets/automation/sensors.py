@@ -34,7 +34,7 @@ def build(found: Targets) -> list[dg.SensorDefinition]:
         if trigger in retraining.SENSORS
     ]
     sensors += [champions.build(found), dependencies.build(found), alarms.build(found)]
-    if found.existing(*downstream.FOLLOWS):
+    if found.existing(*downstream.follows(found)):
         sensors.append(downstream.build(found))
     if "captures" in found.stations:
         sensors.append(captures.build(found))
@@ -52,7 +52,8 @@ def build(found: Targets) -> list[dg.SensorDefinition]:
 def build_jobs(found: Targets) -> list[Any]:
     """What is started as a whole, by a person, a sensor or a schedule."""
     rollback = [going_back.build(found)] if guarded(found) else []
-    return [found.loop_job, found.retraining_job, *rollback]
+    predictions = [found.predictions_job] if "predictions" in found.stations else []
+    return [found.loop_job, found.retraining_job, *predictions, *rollback]
 
 
 def guarded(found: Targets) -> bool:

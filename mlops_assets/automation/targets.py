@@ -76,6 +76,26 @@ class Targets:
             tags=self.tags,
         )
 
+    @cached_property
+    def predictions_job(self) -> "UnresolvedAssetJobDefinition":
+        """The champion's answer to every row of the partitions that one names."""
+        return dg.define_asset_job(
+            f"{self.pipeline.name}_predictions",
+            selection=self.selection("predictions"),
+            description="Predicts whole partitions by a batch transform with the model that serves.",
+            tags=self.tags,
+        )
+
+    @cached_property
+    def deployment_job(self) -> "UnresolvedAssetJobDefinition":
+        """What a person approved, rolled out."""
+        return dg.define_asset_job(
+            f"{self.pipeline.name}_deployment",
+            selection=self.selection("endpoint"),
+            description="Rolls out the model package that was approved.",
+            tags=self.tags,
+        )
+
 
 def targets(pipeline: MLPipeline, assets: list[dg.AssetsDefinition]) -> Targets:
     """The targets among a pipeline's assets."""

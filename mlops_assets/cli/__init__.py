@@ -218,6 +218,39 @@ def scorecard(
     run(pipeline, as_json=as_json, tests=tests, by_hand=by_hand, words=words)
 
 
+@app.command()
+def iam(
+    pipelines: Annotated[
+        list[str] | None, typer.Argument(help="Declared pipelines. Default: all of them.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Only this policy, ready to paste: JobPolicy.")
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="A feature that the declaration does not tell: processing."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--any", help="For whatever pipelines will be declared.")
+    ] = False,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="The CloudFormation template with the roles, too.")
+    ] = False,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="With each statement's reason.")] = False,
+) -> None:
+    """The least-privilege policies that a pipeline's declaration needs in AWS, and no more."""
+    from mlops_assets.cli.iam import run
+
+    run(
+        pipelines or (),
+        policy=policy,
+        features=features or (),
+        everything=everything,
+        stack=stack,
+        as_yaml=as_yaml,
+    )
+
+
 def main() -> None:
     """The console script: expected errors are one line, bugs keep their traceback."""
     import sys

@@ -2,6 +2,7 @@
 
 from mlops_assets.assets.rolling_back import NothingToRollBack
 from mlops_assets.assets.versions import NoSuchVersion
+from mlops_assets.permissions.policy import PolicyError
 from mlops_assets.pipeline import DeclarationError
 from mlops_assets.replay.plan import ReplayError
 from mlops_assets.resources.records import RecordNotFound
@@ -22,6 +23,7 @@ EXPECTED = (
     DeploymentFailed,
     NoSuchVersion,
     NothingToRollBack,
+    PolicyError,
     RecordNotFound,
     RegistryError,
     ReplayError,

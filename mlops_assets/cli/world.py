@@ -79,7 +79,7 @@ class World:
     def _resources(self) -> dict[str, Any]:
         from mlops_assets.definitions import build_resources
 
-        return build_resources(self.settings)
+        return build_resources(self.settings, declared(self.settings.pipelines))
 
     @property
     def sagemaker(self) -> SageMakerResource:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import sys
 
+UNSEALED = "--unsealed"
+"""As AWS's framework images train: what the script leaves stays as it is."""
+
 
 def main(arguments: list[str]) -> int:
     """Run a verb; returns the process's exit status."""
-    if arguments == ["train"]:
+    if arguments in (["train"], ["train", UNSEALED]):
         from mlops_assets.containers.train import train
 
-        return train()
+        return train(sealing=UNSEALED not in arguments)
     if arguments == ["serve"]:
         from mlops_assets.containers.serve import serve
 

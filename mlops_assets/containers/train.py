@@ -11,22 +11,22 @@ import signal
 import subprocess
 import sys
 import threading
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mlops_assets.containers import failure
 from mlops_assets.containers.environment import ContainerError, Paths, TrainingJob
+from mlops_assets.containers.software import seed_of, software
 from mlops_assets.containers.source import find_script
 
 _TAIL = 64 * 1024
-_FRAMEWORKS = ("xgboost", "xgboost-cpu", "scikit-learn", "torch", "numpy", "onnx", "onnxmltools")
 
 
-def train() -> int:
+def train(*, sealing: bool = True) -> int:
     """Run the training job of this container; returns the exit status (0: Completed).
 
-    On failure /opt/ml/output/failure begins with the exception's line.
+    Without ``sealing`` the model is left as the script left it. On failure /opt/ml/output/failure
+    begins with the exception's line.
     """
     paths = Paths.from_environ()
     for directory in (paths.model, paths.output / "data"):
@@ -36,7 +36,8 @@ def train() -> int:
         script = find_script(job)
         status, errors = run_script(script, job)
         if status == 0:
-            _seal(job, script)
+            if sealing:
+                _seal(job, script)
             return 0
         _write_failure(paths, failure.describe(script.name, status, errors))
         return status if status > 0 else 128 - status
@@ -131,7 +132,8 @@ def _seal(job: TrainingJob, script: Path) -> None:
     training = {
         "script": job.settings.get("sagemaker_program", script.name),
         "hyperparameters": dict(job.hyperparameters),
-        "frameworks": _frameworks(),
+        "seed": seed_of(job.hyperparameters),
+        "environment": software(script.parent).to_json(),
     }
     try:
         manifest = seal(job.paths.model, training=training)
@@ -143,16 +145,6 @@ def _seal(job: TrainingJob, script: Path) -> None:
         f" rows, largest difference {check.max_abs_diff:g}",
         flush=True,
     )
-
-
-def _frameworks() -> dict[str, str]:
-    found = {}
-    for name in _FRAMEWORKS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _write_failure(paths: Paths, text: str) -> None:

@@ -1,7 +1,7 @@
 """Dagster's daemon, running for as long as a replay needs it.
 
-Here: its home's configuration, starting it, ending it and what it started. Not here: what it runs
-(`location`), nor waiting for that (`waiting`).
+Here: its home's configuration, starting it and its code server, ending both and what they started.
+Not here: what it runs (`location`), nor waiting for that (`waiting`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import yaml
 from mlops_assets.replay.plan import ReplayError, folder
 
 _GRACE_S = 30.0
+_LOADED_S = 300.0
 _POLL_S = 0.1
 _LOCATION = "mlops_assets.replay.location"
 # The project's own configuration with the queue and the sensors looked after more often.
@@ -43,64 +46,106 @@ def prepare(home: Path) -> Path:
     return dagster_home
 
 
-@contextmanager
-def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The daemon on the replay's definitions, in a process group of its own, ended at the end.
+@dataclass(frozen=True)
+class Daemon:
+    """The daemon and the code server that it asks, each in a process group of its own.
 
-    Interrupted, its runs are killed rather than asked to fail: a killed run is started once more
-    (`failures.bury`), and adopts its training job; one that failed would not be.
+    The server is one for the whole replay: of one that the daemon starts itself it would start
+    another every minute, and each imports everything anew.
     """
-    log = folder(home) / "daemon.log"
+
+    home: Path
+    server: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]
+
+    def check(self) -> None:
+        """Raise ReplayError, with the end of the log, if either has ended by itself."""
+        for name, process in (("daemon", self.process), ("code server", self.server)):
+            if process.poll() is None:
+                continue
+            log = _log(self.home)
+            said = log.read_text(errors="replace")[-2000:]
+            raise ReplayError(
+                f"the {name} ended with exit status {process.returncode}. The end of {log}:\n{said}"
+            )
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Daemon]:
+    """The daemon on the replay's definitions, ended at the end.
+
+    At rest it ends between two ticks: the server answers until it has. Interrupted, its runs are
+    killed rather than asked to fail: a killed run is started once more (`failures.bury`), and
+    adopts its training job; one that failed would not be.
+
+    Raises:
+        ReplayError: the definitions cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlops-") as place:  # a socket's path must be short
+        socket = Path(place) / "code"
+        workspace = home / "dagster" / "workspace.yaml"
+        location = {"grpc_server": {"socket": str(socket), "location_name": _LOCATION}}
+        workspace.write_text(yaml.safe_dump({"load_from": [location]}))
+        code = ("-m", _LOCATION, "-d", str(Path.cwd()), "-s", str(socket))
+        server = _start(home, "dagster", "api", "grpc", *code, "--log-level", "error")
+        try:
+            _until_answers(home, server, socket)
+            process = _start(
+                home, "dagster-daemon", "run", "-w", str(workspace), "--log-level", "warning"
+            )
+            at_rest = False
+            try:
+                yield Daemon(home, server, process)
+                at_rest = True
+            finally:
+                _end(process, politely=at_rest)
+        finally:
+            _end(server, politely=False)
+
+
+def _start(home: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
     # What an idle thread of a training or a scoring burns, others need: there are few cores.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     environment |= {"MLOPS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
-    command = [
-        str(Path(sys.executable).with_name("dagster-daemon")),
-        *("run", "-m", _LOCATION, "-d", str(Path.cwd())),
-        *("--log-level", "warning", "--code-server-log-level", "error"),
-    ]
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            command,
+    with _log(home).open("ab") as file:
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name(program)), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    at_rest = False
-    try:
-        yield process
-        at_rest = True
-    finally:
-        _end(process, politely=at_rest)
 
 
-def check(process: subprocess.Popen[bytes], home: Path) -> None:
-    """Raise ReplayError, with the end of its log, if the daemon has ended by itself."""
-    if process.poll() is None:
-        return
-    log = folder(home) / "daemon.log"
-    said = log.read_text(errors="replace")[-2000:]
-    raise ReplayError(
-        f"the daemon ended with exit status {process.returncode}. The end of {log}:\n{said}"
-    )
+def _until_answers(home: Path, server: subprocess.Popen[bytes], socket: Path) -> None:
+    from dagster._core.errors import DagsterUserCodeUnreachableError
+    from dagster._grpc.client import DagsterGrpcClient
+
+    client, deadline = DagsterGrpcClient(socket=str(socket)), time.monotonic() + _LOADED_S
+    while True:
+        try:
+            client.ping("")
+            return
+        except DagsterUserCodeUnreachableError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                said = _log(home).read_text(errors="replace")[-2000:]
+                raise ReplayError(
+                    f"{_LOCATION} does not load. The end of {_log(home)}:\n{said}"
+                ) from None
+        time.sleep(_POLL_S)
+
+
+def _log(home: Path) -> Path:
+    return folder(home) / "daemon.log"
 
 
 def _end(process: subprocess.Popen[bytes], *, politely: bool) -> None:
-    """The whole group: code servers outlive whoever started them."""
-    deadline = time.monotonic() + (_GRACE_S if politely else 0.0)
-    _signal(process, signal.SIGTERM if politely else signal.SIGKILL)
-    while time.monotonic() < deadline and _signal(process, 0):
-        time.sleep(_POLL_S)
-    _signal(process, signal.SIGKILL)
+    """A process, asked first where there is time, and whatever is left of its group."""
+    if politely:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
-    process.poll()  # a zombie would count as alive
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return False
-    return True

@@ -7,9 +7,8 @@ a month that was played is kept, and one that was asked is not asked again.
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,6 +18,7 @@ from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.replay import daemon, failures, records, traffic, waiting
 from mlops_assets.replay import rows as rows_module
+from mlops_assets.replay.daemon import Daemon
 from mlops_assets.replay.plan import ReplayError, partitions
 from mlops_assets.replay.quality import Answers
 from mlops_assets.replay.records import Begun, Model, MonthRecord, Said
@@ -30,7 +30,6 @@ from mlops_assets.sagemaker_local import lifecycle
 
 _CAPTURED_S = 120.0
 _FIRST = "first"
-_POLL_S = 0.5
 _DAWN = pd.Timestamp("1970-01-01", tz="UTC")
 
 
@@ -58,64 +57,60 @@ class Replay:
             try:
                 world.sagemaker.client()  # up, with what it hosted: sensors start nothing
                 failures.bury(instance)
-                with daemon.running(home) as process:
-                    kept = frozen = self._start(process)
+                with daemon.running(home) as running:
+                    kept = frozen = self._start(running)
                     for month in months:
                         found = records.load(home, month)
                         if found is None:
-                            found = self._month(process, month, frozen, kept)
+                            found = self._month(running, month, frozen, kept)
                             found.save(home)
                         kept = found.loop
                         yield found
                     self.say("what shows it all comes to rest")
-                    self._rest(process, time.time(), all_of_it=True)
+                    self._rest(running, time.time(), all_of_it=True)
             finally:
                 lifecycle.stop(world.settings.sagemaker_home)
 
-    def _start(self, process: subprocess.Popen[bytes]) -> Model:
+    def _start(self, running: Daemon) -> Model:
         """History up to the first month, and the model that it makes."""
         world, home = self.world, self.world.settings.home
         if found := records.begun(home, _FIRST):
             return found.serving
-        for partition in sorted(world.pipeline.source.partitions()):
-            if partition <= world.plan.start:
-                self._bring(process, partition)
-        self._rest(process, time.time())
+        history = [p for p in sorted(world.pipeline.source.partitions()) if p <= world.plan.start]
+        self.say(f"{history[0]} to {history[-1]} come in")
+        self._advance(history[-1])
+        self._rest(running, time.time())
+        self._arrived(history, since=0.0)
         self.say("the first model is trained and deployed")
         first = world.serving() or world.train_first()
-        self._rest(process, time.time())
+        self._rest(running, time.time())
         records.Begun(serving=first, decisions=0, at=time.time()).save(home, _FIRST)
         return first
 
-    def _bring(self, process: subprocess.Popen[bytes], partition: str) -> None:
-        """One partition of history, as it came: the next one's features look back on it."""
-        self.say(f"{partition} comes in")
-        self._advance(partition)
-        deadline = time.monotonic() + self.rest_s
-        while not self.world.arrived(partition):
-            daemon.check(process, self.world.settings.home)
-            if failed := failures.since(self.world.instance, 0.0):
-                raise ReplayError(f"{partition} does not come in: {failed[0].words}")
-            if time.monotonic() > deadline:
-                raise ReplayError(f"{partition} has not come in after {self.rest_s:.0f} s")
-            time.sleep(_POLL_S)
+    def _arrived(self, partitions: Sequence[str], *, since: float) -> list[failures.Failed]:
+        """The runs that failed meanwhile.
 
-    def _month(
-        self, process: subprocess.Popen[bytes], partition: str, frozen: Model, kept: Model
-    ) -> MonthRecord:
+        Raises:
+            ReplayError: some of the partitions did not come in; says why.
+        """
+        failed = failures.since(self.world.instance, since)
+        missing = [each for each in partitions if not self.world.arrived(each)]
+        if missing:
+            said = "; ".join(each.words for each in failed) or "no run brought it"
+            raise ReplayError(f"{', '.join(missing)} did not come in: {said}")
+        return failed
+
+    def _month(self, running: Daemon, partition: str, frozen: Model, kept: Model) -> MonthRecord:
         world, began = self.world, time.monotonic()
         month = _rows(world, partition)
         asked = month.sample(world.plan.rows)
         begun = records.begun(world.settings.home, partition) or self._ask(asked, partition)
         loop = begun.serving
-        since = time.time()
         sent = self._labels(partition)
         self._advance(partition)
-        self._rest(process, since)
-        failed = failures.since(world.instance, begun.at)
-        if not world.arrived(partition):
-            said = "; ".join(each.words for each in failed) or "no run brought it"
-            raise ReplayError(f"{partition} did not come in: {said}")
+        # From now on: a sensor that looked while labels were written has not seen them all.
+        self._rest(running, time.time())
+        failed = self._arrived([partition], since=begun.at)
         after = world.serving() or loop
         answers = Answers(world.pipeline, world.store, world.sagemaker.client(), month)
         noise = None
@@ -189,16 +184,13 @@ class Replay:
         if now is None or now < due:
             self.world.clock.advance(due)
 
-    def _rest(
-        self, process: subprocess.Popen[bytes], since: float, *, all_of_it: bool = False
-    ) -> None:
-        home = self.world.settings.home
+    def _rest(self, running: Daemon, since: float, *, all_of_it: bool = False) -> None:
         waiting.until_rest(
             self.world.instance,
             self.world.sensors if all_of_it else self.world.deciding,
             since,
             timeout_s=self.rest_s,
-            alive=lambda: daemon.check(process, home),
+            alive=running.check,
             tell=self.say,
         )
 

@@ -7,6 +7,7 @@ last changed. Here: telling that, and telling what hangs. Not here: what runs di
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from mlops_assets.replay.plan import ReplayError
 
 _POLL_S = 1.0
-_NEWEST = 20
 _LOOKED = (TickStatus.SKIPPED, TickStatus.SUCCESS)
 
 
@@ -81,7 +81,9 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
     unfinished = _theirs(
         instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)), sensors
     )
-    last = _theirs(instance.get_run_records(limit=_NEWEST), sensors)
+    # All that changed since, whoever asked for it: of the newest few all may be others' runs.
+    changed = dg.RunsFilter(updated_after=dt.datetime.fromtimestamp(since, dt.UTC))
+    last = _theirs(instance.get_run_records(changed), sensors)
     ended = max((record.end_time or 0.0 for record in last), default=0.0)
     mark = max(since, ended)
     ticks = _ticks(instance)

@@ -19,6 +19,7 @@ from mlops_assets.pipeline import MLPipeline
 from mlops_assets.replay import daemon
 from mlops_assets.replay.clock import Clock
 from mlops_assets.replay.location import build, replayed
+from mlops_assets.replay.pacing import shows
 from mlops_assets.replay.plan import Plan, ReplayError, clock, find, folder
 from mlops_assets.replay.records import Model
 from mlops_assets.resources.records import RecordNotFound, Store
@@ -63,9 +64,9 @@ class World:
 
     @property
     def deciding(self) -> tuple[str, ...]:
-        """The sensors that a month waits for: not what only shows (bias, explanation, health),
-        which follows in its own time while the next month is asked."""
-        return tuple(name for name in self.sensors if not name.endswith("_downstream"))
+        """The sensors that a month waits for: what only shows follows in its own time while the
+        next month is asked."""
+        return tuple(name for name in self.sensors if not shows(name))
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:

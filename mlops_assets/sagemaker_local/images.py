@@ -19,7 +19,7 @@ from typing import Any
 from mlops_assets.sagemaker_local.cluster import NETWORK_INTERFACE
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.errors import invalid
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
 
 OWN = "mlops-assets"
 SCRIPT_MODE = frozenset(
@@ -32,7 +32,10 @@ SCRIPT_MODE = frozenset(
         "tensorflow-training",
     }
 )
-"""AWS's framework images: each trains by the same toolkit contract as this project's own."""
+"""AWS's framework images: each trains by the same toolkit contract as this project's own, and seals
+nothing."""
+ALGORITHMS = {"sagemaker-xgboost": "mlops_assets.containers.algorithms.xgboost"}
+"""AWS's images that also train without a script: repository to the module that stands for it."""
 _OWN_VERBS = ("train", "serve")
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _AWS = (
@@ -83,11 +86,15 @@ class Images:
         name = repository(image)
         path = self._config.home / "images.json"
         argv = self._mapped(name, verb)
-        if verb in _OWN_VERBS and (argv == OWN or (argv is None and _is_own(name, verb))):
-            return [sys.executable, "-m", "mlops_assets.containers", verb]
+        own = [sys.executable, "-m", "mlops_assets.containers", verb]
+        if verb in _OWN_VERBS and (argv == OWN or (argv is None and name == OWN)):
+            return own
+        if verb == "train" and argv is None and name in SCRIPT_MODE:
+            algorithm = ALGORITHMS.get(name)
+            return [sys.executable, "-m", algorithm] if algorithm else [*own, "--unsealed"]
         if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
-            own = f"Use an image whose repository is {OWN!r}"
-            remedy = own if verb in _OWN_VERBS else "Give ContainerEntrypoint in the request"
+            ours = f"Use an image whose repository is {OWN!r}"
+            remedy = ours if verb in _OWN_VERBS else "Give ContainerEntrypoint in the request"
             raise invalid(
                 f"No command stands for {verb!r} of image {image!r} on this machine. {remedy}, or "
                 f'map it in {path}: {{"{name}": {{"{verb}": ["program", "argument"]}}}}'

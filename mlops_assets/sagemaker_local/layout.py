@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mlops_assets.sagemaker_local.cluster import Cluster
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
 from mlops_assets.sagemaker_local.store import Document
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_PYTHON = (sys.executable, "-I", "-S")
+NAMESPACES = SUPERVISOR.with_name("namespaces.py")
+PYTHON = (sys.executable, "-I", "-S")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Command:
     """What to run. ``mount`` is the directory that the command sees as /opt/ml, or None.
 
     Only where something is mounted: ``read_only`` are folders below /opt/ml, relative to it, and
-    ``hosts`` is the file that the command sees as /etc/hosts.
+    ``hosts`` is the file that the command sees as /etc/hosts. ``network`` is the /proc/<pid>/ns of
+    a process whose network the command lives in; None is the machine's. ``notice`` is logged first.
     """
 
     argv: Sequence[str]
@@ -36,6 +38,8 @@ class Command:
     mount: Path | None
     read_only: Sequence[str] = ()
     hosts: Path | None = None
+    network: str | None = None
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,14 @@ class Process:
             "mount": None if command.mount is None else str(command.mount),
             "read_only": list(command.read_only),
             "hosts": None if command.hosts is None else str(command.hosts),
+            "network": command.network,
+            "notice": command.notice,
         }
         spec.touch(mode=0o600)  # the environment may hold credentials
         spec.write_text(json.dumps(document))
         # A session of its own: Ctrl-C in a terminal reaches the server only, which then stops it.
         process = await asyncio.create_subprocess_exec(
-            *_PYTHON,
+            *PYTHON,
             str(SUPERVISOR),
             str(spec),
             stdin=asyncio.subprocess.PIPE,
@@ -124,6 +130,6 @@ async def mounts_allowed() -> bool:
         return False
     with tempfile.TemporaryDirectory() as directory:
         probe = await asyncio.create_subprocess_exec(
-            *_PYTHON, str(SUPERVISOR), "--probe", directory, stderr=asyncio.subprocess.DEVNULL
+            *PYTHON, str(NAMESPACES), "mounts", directory, stderr=asyncio.subprocess.DEVNULL
         )
         return await probe.wait() == 0

@@ -27,7 +27,7 @@ from mlops_assets.sagemaker_local.deployment.endpoint_runs import EndpointRuns
 from mlops_assets.sagemaker_local.deployment.endpoints import Endpoints
 from mlops_assets.sagemaker_local.faults.faults import Faults
 from mlops_assets.sagemaker_local.features.feature_store import FeatureStore
-from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec
+from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec, fleet_spec
 from mlops_assets.sagemaker_local.fleet.hosting import Fleet
 from mlops_assets.sagemaker_local.fleet.models import Models
 from mlops_assets.sagemaker_local.http import Application
@@ -37,9 +37,11 @@ from mlops_assets.sagemaker_local.invoking.runtime import Runtime
 from mlops_assets.sagemaker_local.monitoring.alarms import Alarms
 from mlops_assets.sagemaker_local.monitoring.cloudwatch import CloudWatch
 from mlops_assets.sagemaker_local.monitoring.log_push import LogPush
-from mlops_assets.sagemaker_local.monitoring.logs import TRANSFORM, Logs
+from mlops_assets.sagemaker_local.monitoring.logs import TRANSFORM as TRANSFORM_LOGS
+from mlops_assets.sagemaker_local.monitoring.logs import Logs
 from mlops_assets.sagemaker_local.monitoring.metric_store import MetricStore
 from mlops_assets.sagemaker_local.packages import ModelPackages
+from mlops_assets.sagemaker_local.plain_jobs import PROCESSING, TRANSFORM
 from mlops_assets.sagemaker_local.processes import mounts_allowed
 from mlops_assets.sagemaker_local.processing.processing_jobs import ProcessingJobs
 from mlops_assets.sagemaker_local.processing.processing_run import ProcessingRun
@@ -50,6 +52,7 @@ from mlops_assets.sagemaker_local.tags import Tags
 from mlops_assets.sagemaker_local.training.job_metrics import MetricPoints
 from mlops_assets.sagemaker_local.training.job_run import JobRun
 from mlops_assets.sagemaker_local.training.jobs import TrainingJobs
+from mlops_assets.sagemaker_local.transforming.transform_run import TransformRun
 from mlops_assets.sagemaker_local.transforming.transforms import TransformJobs
 from mlops_assets.sagemaker_local.tuning.tunings import TuningJobs
 
@@ -85,7 +88,7 @@ class Backend:
                 directory=directory,
                 store=store,
                 setting=setting,
-                faults=faults.of_processing(document),
+                faults=PROCESSING.faults(faults, document),
                 alone=alone,
             )
 
@@ -101,17 +104,25 @@ class Backend:
                 faults=lambda: faults.endpoint(spec.endpoint),
             )
 
-        def new_transform_fleet(spec: FleetSpec, directory: Path) -> Fleet:
-            return Fleet(
-                spec,
+        def new_transform_run(document: Document, directory: Path) -> TransformRun:
+            fleet = Fleet(
+                fleet_spec(document["Fleet"]),
                 config=config,
                 objects=objects,
                 images=images,
                 logs=logs,
                 metrics=MetricStore(),  # its requests are no endpoint's
                 mounts=mounts,
-                group=TRANSFORM,
+                group=TRANSFORM_LOGS,
+                directory=directory / "fleet",
+            )
+            return TransformRun(
+                document,
                 directory=directory,
+                store=store,
+                objects=objects,
+                fleet=fleet,
+                faults=TRANSFORM.faults(faults, document),
             )
 
         self.jobs = TrainingJobs(config, store, images, faults, new_run, mounts=mounts)
@@ -121,10 +132,10 @@ class Backend:
 
         self.tunings = TuningJobs(config, store, images, self.jobs, values)
         self.automl = AutoMLJobs(config, store, objects, self.tunings)
-        self.processing = ProcessingJobs(config, store, images, new_processing_run)
+        self.processing = ProcessingJobs(config, store, images, faults, new_processing_run)
         packages = ModelPackages(config, store, objects)
         models = Models(config, store, objects, images, packages)
-        self.transforms = TransformJobs(config, store, objects, models, new_transform_fleet)
+        self.transforms = TransformJobs(config, store, models, faults, new_transform_run)
         self.alarms = Alarms(config, store, metrics)
         self.endpoints = EndpointRuns(config, store, self.alarms, new_fleet)
         endpoints = Endpoints(config, store, models, self.alarms, self.endpoints)

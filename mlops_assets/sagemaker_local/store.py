@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS tags (
     arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger (
-    id INTEGER PRIMARY KEY, created REAL NOT NULL, job TEXT NOT NULL UNIQUE, arn TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, created REAL NOT NULL, job TEXT NOT NULL, arn TEXT NOT NULL UNIQUE,
     instance_type TEXT NOT NULL, instance_count INTEGER NOT NULL, billable_seconds INTEGER
 );
 """
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS ledger (
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A created training job; ``billable_seconds`` is None until it has ended."""
+    """A created job that is billed by the second; ``billable_seconds`` is None until it ended."""
 
     job: str
     arn: str
@@ -104,12 +104,12 @@ class Store:
             (time.time(), job, arn, instance_type, instance_count),
         )
 
-    def bill_seconds(self, job: str, seconds: int) -> None:
-        self._db.execute("UPDATE ledger SET billable_seconds = ? WHERE job = ?", (seconds, job))
+    def bill_seconds(self, arn: str, seconds: int) -> None:
+        self._db.execute("UPDATE ledger SET billable_seconds = ? WHERE arn = ?", (seconds, arn))
 
 
 def read_ledger(home: Path) -> list[LedgerEntry]:
-    """Every training job ever created in this home, oldest first; the server need not run.
+    """Every job of those kinds ever created in this home, oldest first; the server need not run.
 
     The ledger is what shows that a retry adopted a job instead of paying for a second one.
     """

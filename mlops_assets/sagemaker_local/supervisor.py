@@ -1,11 +1,11 @@
 """Runs one command and leaves nothing of it behind: a program of its own, started by processes.py.
 
-Belongs here: process groups, signals, the mount namespace, timestamps on log lines; the standard
-library only, because one of these runs beside each job and model server. Does not belong here: why
-the command runs, or what its end means.
+Belongs here: process groups, signals, timestamps on log lines; the standard library only, because
+one of these runs beside each job and model server. Does not belong here: what the command sees of
+the machine (namespaces.py), why it runs, or what its end means.
 
 Usage: ``supervisor.py SPEC`` with SPEC a JSON file (argv, env, cwd, log, log_limit, result, mount,
-read_only, hosts).
+read_only, hosts, network, notice).
 Standard input is a pipe that the server holds: ``stop SECONDS`` asks for SIGTERM and, that much
 later, SIGKILL; its end means that the server is gone and everything is killed at once. A parent-
 death signal would not do for that: it fires when the *thread* that spawned the process ends.
@@ -14,7 +14,6 @@ death signal would not do for that: it fires when the *thread* that spawned the 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import selectors
@@ -23,84 +22,14 @@ import sys
 import time
 from typing import Any, BinaryIO
 
-MOUNT_POINT = "/opt/ml"
+# It runs by its path, and isolated from the machine's Python: no package is found without this.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from mlops_assets.sagemaker_local.namespaces import enter_container, enter_network, libc
+
 MAX_LINE = 256 * 1024  # CloudWatch Logs' limit of one event
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
-_MS_RDONLY, _MS_REMOUNT = 1, 32
-_MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8  # the same bits as in statvfs
-HOSTS = "/etc/hosts"
 _LINUX = sys.platform == "linux"
-
-
-def _libc(name: str, *args: Any) -> None:
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*args) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
-
-
-def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
-    _libc("mount", texts[0], texts[1], texts[2], ctypes.c_ulong(flags), texts[3])
-
-
-def enter_mount_namespace(base: str) -> None:
-    """Give this process a /opt/ml of its own, which is the directory ``base``.
-
-    The machine's file system is not changed: where /opt/ml does not exist, /opt becomes a small
-    tmpfs with everything that was in it bound into place. Raises OSError where that is forbidden.
-    """
-    uid, gid = os.getuid(), os.getgid()
-    try:
-        _libc("unshare", _CLONE_NEWNS)
-    except PermissionError:
-        _libc("unshare", _CLONE_NEWNS | _CLONE_NEWUSER)
-        for name, text in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{uid} {uid} 1"),
-            ("gid_map", f"{gid} {gid} 1"),
-        ):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
-    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
-    if os.path.isdir(MOUNT_POINT):
-        return _mount(base, MOUNT_POINT, None, _MS_BIND)
-    parent, name = os.path.split(MOUNT_POINT)
-    staging = base.rstrip("/") + ".opt"
-    os.makedirs(staging, exist_ok=True)
-    _mount("tmpfs", staging, "tmpfs", 0, "size=1m,mode=755")
-    for entry in os.scandir(parent):
-        place = os.path.join(staging, entry.name)
-        if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), place)
-        elif entry.is_dir():
-            os.mkdir(place)
-            _mount(entry.path, place, None, _MS_BIND | _MS_REC)
-        else:
-            os.close(os.open(place, os.O_CREAT))
-            _mount(entry.path, place, None, _MS_BIND)
-    os.mkdir(os.path.join(staging, name))
-    _mount(base, os.path.join(staging, name), None, _MS_BIND)
-    return _mount(staging, parent, None, _MS_BIND | _MS_REC)
-
-
-def _read_only(path: str) -> None:
-    """Make a directory of this namespace read-only, also for root."""
-    _mount(path, path, None, _MS_BIND)
-    # What the machine's mount forbids must be said again, or the kernel refuses.
-    kept = os.statvfs(path).f_flag & _MS_NOSUID_NODEV_NOEXEC
-    _mount(path, path, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept)
-
-
-def enter_container(base: str, read_only: list[str], hosts: str | None) -> None:
-    """enter_mount_namespace, with folders below /opt/ml that nobody can write to, and a file of
-    host names in the place of /etc/hosts. Raises OSError where that is forbidden."""
-    enter_mount_namespace(base)
-    for name in read_only:
-        _read_only(os.path.join(MOUNT_POINT, name))
-    if hosts is not None and os.path.isfile(HOSTS):
-        _mount(hosts, HOSTS, None, _MS_BIND)
 
 
 def _become(spec: dict[str, Any], output: int) -> None:
@@ -112,10 +41,12 @@ def _become(spec: dict[str, Any], output: int) -> None:
         os.dup2(output, 2)
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        if spec.get("network"):
+            enter_network(spec["network"])
         if spec["mount"]:
             enter_container(spec["mount"], spec.get("read_only", []), spec.get("hosts"))
         if _LINUX:  # right here, unlike in the server: a supervisor has one thread
-            _libc("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+            libc("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
         os.chdir(spec["cwd"])
         os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
     except BaseException as error:
@@ -171,6 +102,8 @@ class Supervisor:
         if self.pid == 0:
             _become(spec, output)
         os.close(output)
+        if spec.get("notice"):
+            self._write_lines(spec["notice"].encode() + b"\n")
 
     def run(self) -> None:
         """Serve until the command has ended, then write the result file."""
@@ -263,26 +196,10 @@ class Supervisor:
         os.replace(self.spec["result"] + ".tmp", self.spec["result"])
 
 
-def probe(directory: str) -> int:
-    """Exit status 0 if commands can be given a /opt/ml and names of their own here."""
-    names = os.path.join(directory, "hosts")
-    try:
-        os.mkdir(os.path.join(directory, "locked"))
-        with open(names, "w") as file:
-            file.write("127.0.0.1 localhost\n")
-        enter_container(directory, ["locked"], names)
-        with open(os.path.join(MOUNT_POINT, "probe"), "w"):
-            return 0 if os.path.exists(os.path.join(directory, "probe")) else 1
-    except OSError:
-        return 1
-
-
 def main() -> int:
-    """See the module's docstring; ``--probe DIRECTORY`` asks what probe() answers."""
-    if sys.argv[1] == "--probe":
-        return probe(sys.argv[2])
+    """See the module's docstring."""
     if _LINUX:
-        _libc("prctl", _PR_SET_CHILD_SUBREAPER, 1)
+        libc("prctl", _PR_SET_CHILD_SUBREAPER, 1)
     with open(sys.argv[1]) as file:
         spec = json.load(file)
     with open(spec["log"], "ab", buffering=0) as log:

@@ -37,17 +37,38 @@ TRUST = {
         }
     ],
 }
+_OF_MOTO = (
+    "CLOUDWATCH_LOGS",
+    "EC2",
+    "ECS",
+    "GLUE",
+    "IAM",
+    "KMS",
+    "S3",
+    "SECRETS_MANAGER",
+    "SNS",
+    "SQS",
+    "STS",
+)
 DEADLINE_S = 240  # no test asserts a time: this only ends one that hangs
 
 
 @dataclass(frozen=True)
 class World:
-    """``settings`` are the MLOPS_ variables; without a ``sagemaker``, moto is asked for it."""
+    """``settings`` are the MLOPS_ variables; without a ``sagemaker``, moto is asked for it.
+
+    ``identity``: the variables by which a process gets its credentials; ``extra``: those that are
+    not the platform's, such as Dagster's.
+    """
 
     root: Path
     moto: str
     sagemaker: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(
+        default_factory=lambda: {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}
+    )
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -62,7 +83,7 @@ class World:
     @property
     def endpoints(self) -> dict[str, str]:
         """URLs by the names that botocore gives the services in its variables."""
-        others = dict.fromkeys(("S3", "GLUE", "CLOUDWATCH_LOGS", "STS", "IAM", "KMS"), self.moto)
+        others = dict.fromkeys(_OF_MOTO, self.moto)
         ours = self.sagemaker or self.moto
         # Metrics and alarms of endpoints are where the endpoints are: moto evaluates no alarm.
         beside = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "APPLICATION_AUTO_SCALING")
@@ -78,8 +99,7 @@ class World:
             "HOME": str(self.user),
             "MPLCONFIGDIR": str(self.root / "matplotlib"),  # as in the image: a cache, no state
             "DAGSTER_HOME": str(self.root / "dagster"),
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": KEY,
+            **self.identity,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -87,6 +107,7 @@ class World:
             "MLOPS_ENV": "aws",
             "MLOPS_HOME": str(self.home),
             **self.settings,
+            **self.extra,
         }
 
     def client(self, service: str) -> Any:
@@ -153,7 +174,7 @@ class Run:
 def new_world(root: Path) -> Iterator[World]:
     """A fresh AWS with what deploy/cloudformation/core.yaml leaves in it, and the source's file."""
     (root / "user").mkdir()
-    _configure_dagster(root)
+    configure_dagster(root)
     with aws_server() as moto:
         world = World(root, moto)
         account = world.client("sts").get_caller_identity()["Account"]
@@ -161,7 +182,7 @@ def new_world(root: Path) -> Iterator[World]:
             RoleName="execution", AssumeRolePolicyDocument=json.dumps(TRUST)
         )
         key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
-        _create_bucket(world.client("s3"), key)
+        create_bucket(world.client("s3"), key)
         csv = write_csv(root / "source")
         world.client("s3").upload_file(str(csv), BUCKET, f"incoming/diabetes/{csv.name}")
         settings = {
@@ -172,29 +193,34 @@ def new_world(root: Path) -> Iterator[World]:
             "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
             "MLOPS_KMS_KEY_ARN": key,
         }
-        with _sagemaker(world) as url:
+        with sagemaker_server(world) as url:
             yield replace(world, settings=settings, sagemaker=url)
 
 
-def _create_bucket(s3: Any, key: str) -> None:
+def create_bucket(s3: Any, key: str) -> None:
     s3.create_bucket(Bucket=BUCKET)
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
 
-def _configure_dagster(root: Path) -> None:
-    """The image's instance, but with SQLite for Postgres and folders of this test for scratch."""
+def configure_dagster(root: Path, *, postgres: bool = False, **sections: Any) -> None:
+    """The image's instance, but with folders of this test for scratch, and SQLite unless told so.
+
+    ``sections`` replace those of the file, which is made for days, not for seconds.
+    """
     config = yaml.safe_load((ROOT / "deploy" / "docker" / "dagster.yaml").read_text())
-    del config["storage"]
+    if not postgres:
+        del config["storage"]
+    config.pop("run_launcher", None)  # there is no ECS that runs something
     config["local_artifact_storage"]["config"]["base_dir"] = str(root / "dagster")
     config["compute_logs"]["config"]["local_dir"] = str(root / "compute-logs")
     (root / "dagster").mkdir()
-    (root / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(config))
+    (root / "dagster" / "dagster.yaml").write_text(yaml.safe_dump({**config, **sections}))
 
 
 @contextmanager
-def _sagemaker(world: World) -> Iterator[str]:
+def sagemaker_server(world: World) -> Iterator[str]:
     """The local SageMaker API over HTTP, as a server in the foreground; its URL."""
     command = [sys.executable, "-m", "mlops_assets.sagemaker_local", "--objects", "s3"]
     with subprocess.Popen(

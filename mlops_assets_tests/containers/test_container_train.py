@@ -221,7 +221,9 @@ def test_the_artifact_is_sealed(container: Container) -> None:
     training = artifact.manifest.training
     assert training["hyperparameters"] == {"trees": 7}
     assert training["script"] == "train.py"
-    assert "xgboost-cpu" in training["frameworks"] or "xgboost" in training["frameworks"]
+    packages = training["environment"]["packages"]
+    assert "xgboost-cpu" in packages or "xgboost" in packages
+    assert training["seed"] is None
 
 
 def test_a_model_that_does_not_seal_fails_the_job(container: Container) -> None:

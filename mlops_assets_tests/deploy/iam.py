@@ -111,6 +111,7 @@ def _test(operator: str, wanted: Sequence[str], values: Sequence[str]) -> bool:
     base = operator.removeprefix("ForAnyValue:").removesuffix("IfExists")
     test = {
         "ArnEquals": _like,
+        "NumericLessThan": lambda value, limit: float(value) < float(limit),
         "Bool": str.__eq__,
         "StringEquals": str.__eq__,
         "StringLike": _like,

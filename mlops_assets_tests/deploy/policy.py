@@ -39,9 +39,9 @@ def _documents(template: Template) -> Iterator[tuple[str, Statement]]:
         while pending:
             node = pending.pop()
             if isinstance(node, dict):
-                if "Statement" in node:
-                    for statement in _list(node["Statement"]):
-                        yield name, _whatever_the_condition(statement)
+                for statement in map(_whatever_the_condition, _list(node.get("Statement", []))):
+                    if "Effect" in statement:  # a firewall's rules have statements, too
+                        yield name, statement
                 pending.extend(node.values())
             elif isinstance(node, list):
                 pending.extend(node)
@@ -172,7 +172,8 @@ def data_outlives_the_stack(template: Template) -> Iterator[str]:
 def keys_rotate(template: Template) -> Iterator[str]:
     """Every key of ours is rotated."""
     for name, key in _of_type(template, "AWS::KMS::Key"):
-        if key["Properties"].get("EnableKeyRotation") is not True:
+        # KMS rotates symmetric keys only.
+        if "KeySpec" not in key["Properties"] and not key["Properties"].get("EnableKeyRotation"):
             yield f"{name} is not rotated"
 
 
@@ -235,8 +236,14 @@ def nothing_is_privileged(template: Template) -> Iterator[str]:
     if '"Privileged": true' in text:
         yield "a container is privileged"
     for name, resource in template["Resources"].items():
+        # A route or a rule by which one gets out.
+        if resource["Type"] in ("AWS::EC2::Route", "AWS::EC2::SecurityGroupEgress"):
+            continue
         if any(world in json.dumps(resource) for world in ("0.0.0.0/0", "::/0")):
             yield f"{name} names the whole world"
+    for name, parameter in template.get("Parameters", {}).items():
+        if "Cidr" in name and str(parameter.get("Default", "")).endswith("/0"):
+            yield f"{name} is the whole world unless told otherwise"
 
 
 def images_come_by_digest(template: Template) -> Iterator[str]:

@@ -16,6 +16,7 @@ ON_ANY_RESOURCE = {
     "ec2:DescribeSubnets": "EC2 describes have no resource level",
     "ec2:DescribeVpcs": "EC2 describes have no resource level",
     "ecr:GetAuthorizationToken": "a login is to the whole registry",
+    "ecs:DescribeTaskDefinition": "ECS gives it no resource level",
     "kms:ListAliases": "a list of the account's aliases",
     "sagemaker:ListEndpoints": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackageGroups": "SageMaker lists have no resource level",

@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("--num_boost_round", type=int, default=60)
     parser.add_argument("--max_depth", type=int, default=2)
     parser.add_argument("--learning_rate", type=float, default=0.1)
+    parser.add_argument("--subsample", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
     train = pd.read_parquet(os.environ["SM_CHANNEL_TRAIN"])
@@ -36,7 +38,8 @@ def main() -> None:
             "max_depth": options.max_depth,
             "learning_rate": options.learning_rate,
             "nthread": 1,
-            "seed": 0,
+            "subsample": options.subsample,
+            "seed": options.seed,
         },
         matrix,
         options.num_boost_round,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.assets.monitoring.quality.records import PerformanceRecord
 from mlops_assets.assets.monitoring.records import Decision
 from mlops_assets.definitions import build_resources
@@ -45,6 +46,9 @@ class Played:
 
     def performance(self, day: str) -> PerformanceRecord:
         return self.store.load(PerformanceRecord, self.name, "performance", day)
+
+    def skew(self, day: str) -> SkewRecord:
+        return self.store.load(SkewRecord, self.name, "skew", day)
 
     def runs(self) -> list[dg.DagsterRun]:
         with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:

@@ -39,6 +39,14 @@ def test_the_answers_and_their_late_labels_are_judged(turned: Played) -> None:
     assert after.metrics["auc"].value < 0.65 < before.metrics["auc"].value
 
 
+def test_what_was_sent_is_compared_with_the_rows_that_came_after_it(turned: Played) -> None:
+    """Skew was unknown for every month of every replay: nobody looked again."""
+    for day in DAYS[2:4]:
+        skew = turned.skew(day)
+        assert (skew.status, skew.captured, skew.compared) == ("healthy", ROWS, ROWS)
+        assert turned.performance(day).expected == ROWS
+
+
 def test_a_sensor_retrains_for_the_reason_that_it_saw(turned: Played) -> None:
     trained = [each for each in turned.decisions if each.action == "retrain"]
     assert [(each.trigger, each.partition) for each in trained] == [("performance", DAYS[3])]

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from pyiceberg.table.update.snapshot import _OverwriteFiles
     from pyiceberg.types import StructType
 
-DIGEST, DTYPES = "mlops.digest", "mlops.dtypes"
-"""Keys of a snapshot's summary: the content's digest, and pandas dtypes (frames.Dtypes, JSON)."""
+DIGEST, DTYPES, PARTITION = "mlops.digest", "mlops.dtypes", "mlops.partition"
+"""Keys of a snapshot's summary: the content's digest, pandas dtypes (frames.Dtypes, JSON), and the
+partition that was written."""
 
-_KEY = "mlops.partition"
 _TABLE = re.compile(r"([a-z0-9_]+)\.([a-z0-9_]+)")
 _PARTITION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ :.|+=@-]{0,254}")
 
@@ -163,7 +163,7 @@ class _Write:
             return None
         found = files.summary(handle, live[0].snapshot_id)
         wanted = self._summary(digest)
-        if any(found.get(key) != wanted.get(key) for key in (_KEY, DIGEST, DTYPES)):
+        if any(found.get(key) != wanted.get(key) for key in (PARTITION, DIGEST, DTYPES)):
             return None
         commit = self._commit(live[0].snapshot_id, live[0].file, rows, digest)
         return replace(commit, changed=False)
@@ -172,7 +172,7 @@ class _Write:
         """The new file, written once unless another writer changed the columns meanwhile."""
         columns = metadata.schema().as_struct()
         if self.new is None or self.new[0] != columns:
-            self.new = columns, files.write(handle, metadata, self.partition, rows)
+            self.new = columns, files.write(handle, metadata, self.partition, [rows])
         return self.new[1]
 
     def _discard(self, handle: Table) -> None:
@@ -183,7 +183,7 @@ class _Write:
 
     def _summary(self, digest: str) -> dict[str, str]:
         dtypes = {DTYPES: json.dumps(self.dtypes, sort_keys=True)} if self.dtypes else {}
-        return {**self.properties, _KEY: self.partition, DIGEST: digest, **dtypes}
+        return {**self.properties, PARTITION: self.partition, DIGEST: digest, **dtypes}
 
     def _commit(self, snapshot_id: int, file: DataFile, rows: pa.Table, digest: str) -> Commit:
         return Commit(

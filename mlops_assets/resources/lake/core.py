@@ -22,6 +22,7 @@ from mlops_assets.resources.lake.errors import (
     TableNotFound,
 )
 from mlops_assets.resources.lake.frames import Dtypes, common_dtypes, to_pandas
+from mlops_assets.resources.lake.history import Version, history
 
 __all__ = ["Commit", "Lake"]
 
@@ -126,6 +127,10 @@ class Lake:
         handle = self._load(table)
         found = files.live(handle, partition) if handle else []
         return files.summary(handle, found[0].snapshot_id) if handle and found else {}
+
+    def history(self, table: str) -> list[Version]:
+        """What was committed to the table, oldest first. Raises TableNotFound."""
+        return history(self._at(table, None)[0])
 
     def last_change(self, table: str, partitions: Sequence[str]) -> int | None:
         """The snapshot that was the last to write any of these partitions, None if none did.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 PARTITION_COLUMN = "_partition"
+# What a writer holds in memory: a million rows, as pyiceberg does, or less where they are wide.
+_ROW_GROUP_ROWS = 2**20
+_ROW_GROUP_BYTES = 2**27
 # An empty version has no statistics, which pyiceberg would report once a column.
 logging.getLogger("pyiceberg.io.pyarrow").addFilter(
     lambda record: "statistics missing" not in str(record.msg)
@@ -122,36 +125,110 @@ def arrow_schema(table: Table) -> pa.Schema:
     )
 
 
-def write(table: Table, metadata: TableMetadata, partition: str, rows: pa.Table) -> DataFile:
-    """Write the rows to one new file, which is removed again if that fails."""
-    from pyiceberg.io.pyarrow import write_file
+def write(
+    table: Table, metadata: TableMetadata, partition: str, parts: Iterable[pa.Table]
+) -> DataFile:
+    """Write parts of one schema, at least one, to one new file, which is removed if that fails.
+
+    Only a row group's worth is held in memory at a time.
+    """
+    from pyiceberg.io.fileformat import FileFormatFactory
+    from pyiceberg.manifest import FileFormat
     from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
-    from pyiceberg.table import WriteTask
+    from pyiceberg.schema import sanitize_column_names
 
     schema = metadata.schema()
+    stored = sanitize_column_names(schema)
+    spec = metadata.spec()
+    key = PartitionKey([PartitionFieldValue(spec.fields[0], partition)], spec, schema)
+    path = table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", key)
+    output = table.io.new_output(path)
+    model = FileFormatFactory.get(FileFormat.PARQUET)
+    try:
+        with model.create_writer(output, stored, metadata.properties) as writer:
+            for rows in _row_groups(parts):
+                writer.write(_stored_as(stored, schema, partition, rows, model))
+    except Exception:
+        with suppress(OSError):
+            table.io.delete(path)
+        raise
+    return _data_file(metadata, path, partition, len(output), writer.result())
+
+
+def adopt(table: Table, metadata: TableMetadata, partition: str, path: str) -> DataFile:
+    """The file that `write` wrote, in another process perhaps, at ``path``."""
+    import pyarrow.parquet as pq
+    from pyiceberg.io.pyarrow import (
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+    )
+
+    source = table.io.new_input(path)
+    with source.open() as stream:
+        footer = pq.read_metadata(stream)
+    schema = metadata.schema()
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=footer,
+        stats_columns=compute_statistics_plan(schema, metadata.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return _data_file(metadata, path, partition, len(source), statistics)
+
+
+def _data_file(
+    metadata: TableMetadata, path: str, partition: str, size: int, statistics: Any
+) -> DataFile:
+    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+    from pyiceberg.typedef import Record
+
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=path,
+        file_format=FileFormat.PARQUET,
+        partition=Record(partition),
+        file_size_in_bytes=size,
+        sort_order_id=None,
+        spec_id=metadata.default_spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
+
+
+def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Small parts put together: a row group of few rows makes a file large and slow to read."""
+    gathered: list[pa.Table] = []
+    for rows in parts:
+        gathered.append(rows)
+        large = sum(part.nbytes for part in gathered) >= _ROW_GROUP_BYTES
+        if large or sum(part.num_rows for part in gathered) >= _ROW_GROUP_ROWS:
+            yield pa.concat_tables(gathered)
+            gathered = []
+    if gathered:
+        yield pa.concat_tables(gathered)
+
+
+def _stored_as(
+    stored: Schema, schema: Schema, partition: str, rows: pa.Table, model: Any
+) -> pa.Table:
+    """The rows with the partition's column, the table's other columns and Iceberg's field ids."""
+    from pyiceberg.io.pyarrow import _to_requested_schema
+
     column = pa.array([partition], pa.large_string()).dictionary_encode()
     constant = column.take(pa.repeat(0, rows.num_rows)).cast(pa.large_string())
     batch = pa.RecordBatch.from_arrays(
         [constant, *(column.combine_chunks() for column in rows.columns)],
         names=[PARTITION_COLUMN, *rows.column_names],
     )
-    spec = metadata.spec()
-    task = WriteTask(
-        write_uuid=uuid.uuid4(),
-        task_id=0,
-        record_batches=[batch],
-        schema=schema.select(PARTITION_COLUMN, *rows.column_names),
-        partition_key=PartitionKey([PartitionFieldValue(spec.fields[0], partition)], spec, schema),
+    written = schema.select(PARTITION_COLUMN, *rows.column_names)
+    return pa.Table.from_batches(
+        [
+            _to_requested_schema(
+                stored, written, batch, include_field_ids=True, format_model=model
+            )
+        ]
     )
-    path = table.location_provider().new_data_location(
-        task.generate_data_file_filename("parquet"), task.partition_key
-    )
-    try:
-        return next(iter(write_file(table.io, metadata, iter([task]))))
-    except Exception:
-        with suppress(OSError):
-            table.io.delete(path)
-        raise
 
 
 def read(table: Table, schema: Schema, parts: Sequence[PartitionFile]) -> pa.Table:

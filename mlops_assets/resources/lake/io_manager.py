@@ -15,6 +15,7 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.resources.lake.errors import LakeError
+from mlops_assets.resources.lake.history import RUN
 from mlops_assets.resources.lake.resource import open_lake
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         table = table_of(context.asset_key)
         frames = _by_partition(context, obj)
         lake = open_lake(self.catalog)
-        origin = {"dagster.run_id": context.run_id}
+        origin = {RUN: context.run_id}
         commits = []
         for partition, frame in frames.items():
             commit = lake.write(table, partition, frame, properties=origin)

@@ -6,7 +6,7 @@ here: driving a job (jobs/client.py), its request (processing_request.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -38,8 +38,13 @@ class PipesSageMakerProcessingClient(PlacedJobClient):
     ) -> dg.PipesClientCompletedInvocation:
         """Upload the script, build the request in this client's placement, and `run` it."""
         code_uri = upload_files(self._objects(), self._bucket, spec.source)
-        request = processing_request(spec, self._placement, code_uri=code_uri)
-        return self.run(context=context, create_processing_job_params=request, extras=extras)
+        request = processing_request(spec, self.placement, code_uri=code_uri)
+        return self.run(
+            context=context,
+            create_processing_job_params=request,
+            extras=extras,
+            alternates=spec.alternates,
+        )
 
     def run(  # type: ignore[override]
         self,
@@ -47,6 +52,7 @@ class PipesSageMakerProcessingClient(PlacedJobClient):
         context: Context,
         create_processing_job_params: Mapping[str, Any],
         extras: dict[str, Any] | None = None,
+        alternates: Sequence[str] = (),
     ) -> dg.PipesClientCompletedInvocation:
         """Start the job, or adopt the one that this request already started, and see it through.
 
@@ -56,6 +62,7 @@ class PipesSageMakerProcessingClient(PlacedJobClient):
         Args:
             create_processing_job_params: CreateProcessingJob's parameters; not changed. Without
                 ProcessingJobName the job is named by its content.
+            alternates: further instance types, to go on with where there is no capacity.
 
         Raises:
             dagster.Failure: the job failed, was stopped or vanished, or the run was interrupted;
@@ -63,7 +70,9 @@ class PipesSageMakerProcessingClient(PlacedJobClient):
                 /opt/ml/output/message is in the description.
             JobNameTaken: a job of that name was asked for by another request.
         """
-        return self.run_request(context, create_processing_job_params, extras)
+        return self.run_request(
+            context, create_processing_job_params, extras, alternates=alternates
+        )
 
     def is_whole(self, job: Describe) -> bool:
         uris = _outputs(job).values()

@@ -39,6 +39,8 @@ class ProcessingSpec:
             has completed.
         continuous: names of outputs that are stored while the job runs.
         sharded: names of inputs whose objects are shared among the instances.
+        alternates: instance types to go on with, in order, once there has been no capacity for
+            ``instance_type``; no part of the job's identity.
         volume_gb: GiB.
         max_runtime_s: seconds.
 
@@ -57,6 +59,7 @@ class ProcessingSpec:
     sharded: frozenset[str] = frozenset()
     image_uri: str | None = None
     instance_type: str = "ml.m5.xlarge"
+    alternates: tuple[str, ...] = ()
     instance_count: int = 1
     volume_gb: int = 30
     max_runtime_s: int = 3600

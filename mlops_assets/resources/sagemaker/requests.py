@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops_assets.aws_images import AwsImage
+from mlops_assets.resources.sagemaker.image_names import aws_image_uri
 from mlops_assets.resources.sagemaker.names import digest_of, name_of, slugify, tag_list
 
 CODE_CHANNEL = "code"
@@ -30,6 +32,8 @@ class Placement:
     """Where jobs, models and endpoints run, and on whose behalf; the defaults are this machine's.
 
     Args:
+        torch_image_uri, cuda_image_uri: the platform's image with torch, and for GPUs; empty where
+            there is none.
         network_isolation: containers reach no network, so code travels as a channel.
         alarm_period_s: how often metrics of endpoints come, so how short an alarm may look back:
             60 in AWS, where SageMaker's own are standard resolution; 10 from the local API.
@@ -37,6 +41,9 @@ class Placement:
 
     role_arn: str = "arn:aws:iam::000000000000:role/mlops-local"
     image_uri: str = "mlops-assets:local"
+    torch_image_uri: str = "mlops-assets:local"
+    cuda_image_uri: str = "mlops-assets:local"
+    region: str = "us-east-1"
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     kms_key_arn: str | None = None
@@ -51,6 +58,20 @@ class Placement:
                 "both. Set MLOPS_SUBNETS and MLOPS_SECURITY_GROUPS, or neither"
             )
 
+    def image(self, wanted: str | AwsImage | None, instance_type: str) -> str:
+        """The URI of a training image. Raises ValueError where the platform has none of that."""
+        if isinstance(wanted, AwsImage):
+            return aws_image_uri(wanted, self.region, instance_type)
+        if wanted not in ("torch", "cuda"):
+            return wanted or self.image_uri
+        uri: str = getattr(self, f"{wanted}_image_uri")
+        if not uri:
+            raise ValueError(
+                f"MLOPS_{wanted.upper()}_IMAGE_URI is not set: training.image={wanted!r} needs the "
+                f"platform's image with {wanted} (deploy/docker says how to build it)"
+            )
+        return uri
+
     def vpc(self) -> dict[str, Any]:
         if not self.subnets:
             return {}
@@ -63,7 +84,16 @@ class Placement:
 
     def volume_key(self, instance_type: str) -> str | None:
         """The key of the attached volume, where the instance type takes one."""
-        return None if _NVME.match(instance_type) else self.kms_key_arn
+        return None if has_nvme(instance_type) else self.kms_key_arn
+
+
+def has_nvme(instance_type: str) -> bool:
+    """Whether its storage encrypts itself, and refuses a key for the volume.
+
+    >>> has_nvme("ml.g5.xlarge"), has_nvme("ml.m5.xlarge")
+    (True, False)
+    """
+    return _NVME.match(instance_type) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +102,11 @@ class TrainingSpec:
 
     Args:
         source: the script's folder, or the files that travel.
-        program: the script, relative to ``source``.
+        program: the script, relative to ``source``; empty for an algorithm of AWS's, which reads
+            its channels as CSV and is given no code.
         hyperparameters: passed as strings, JSON where they are not strings already.
+        alternates: instance types to go on with, in order, once there has been no capacity for
+            ``instance_type``; no part of the job's identity.
         channels: {name: s3:// URI}. URIs must name immutable, content-addressed objects: the job's
             identity is its request, and a changed object behind the same URI is not seen.
         volume_gb: GiB.
@@ -91,8 +124,9 @@ class TrainingSpec:
     program: str
     channels: Mapping[str, str]
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    image_uri: str | None = None
+    image_uri: str | AwsImage | None = None
     instance_type: str = "ml.m5.xlarge"
+    alternates: tuple[str, ...] = ()
     instance_count: int = 1
     volume_gb: int = 30
     max_runtime_s: int = 3600
@@ -150,23 +184,30 @@ def training_request(
     spec: TrainingSpec, placement: Placement, *, bucket: str, code_uri: str
 ) -> dict[str, Any]:
     """``CreateTrainingJob``'s parameters, named by what they ask for."""
-    channels = dict(spec.channels)
-    hyperparameters = {"sagemaker_program": spec.program, "sagemaker_submit_directory": code_uri}
-    if placement.network_isolation:
-        channels[CODE_CHANNEL] = code_uri
-        hyperparameters["sagemaker_submit_directory"] = _CODE_IN_CONTAINER
+    channels, hyperparameters = dict(spec.channels), {}
+    algorithm: dict[str, Any] = {
+        "TrainingImage": placement.image(spec.image_uri, spec.instance_type),
+        "TrainingInputMode": "File",
+    }
+    if spec.program:
+        hyperparameters["sagemaker_program"] = spec.program
+        hyperparameters["sagemaker_submit_directory"] = code_uri
+        # Of its own algorithms AWS knows the metrics, and refuses other definitions of them.
+        algorithm["MetricDefinitions"] = [
+            {"Name": name, "Regex": regex}
+            for name, regex in sorted(spec.metric_definitions.items())
+        ]
+        if placement.network_isolation:
+            channels[CODE_CHANNEL] = code_uri
+            hyperparameters["sagemaker_submit_directory"] = _CODE_IN_CONTAINER
+    content_type = None if spec.program else "text/csv"
     request: dict[str, Any] = {
-        "AlgorithmSpecification": {
-            "TrainingImage": spec.image_uri or placement.image_uri,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": [
-                {"Name": name, "Regex": regex}
-                for name, regex in sorted(spec.metric_definitions.items())
-            ],
-        },
+        "AlgorithmSpecification": algorithm,
         "RoleArn": placement.role_arn,
         "HyperParameters": {**encode_hyperparameters(spec.hyperparameters), **hyperparameters},
-        "InputDataConfig": [channel(name, uri) for name, uri in sorted(channels.items())],
+        "InputDataConfig": [
+            channel(name, uri, content_type) for name, uri in sorted(channels.items())
+        ],
         "OutputDataConfig": _output(spec, placement, bucket),
         "ResourceConfig": _resources(spec, placement),
         "StoppingCondition": {"MaxRuntimeInSeconds": spec.max_runtime_s},
@@ -199,9 +240,10 @@ def training_request(
     }
 
 
-def channel(name: str, uri: str) -> dict[str, Any]:
+def channel(name: str, uri: str, content_type: str | None = None) -> dict[str, Any]:
     """One entry of InputDataConfig: every object under ``uri``, copied before the job starts."""
     return {
+        **({"ContentType": content_type} if content_type else {}),
         "ChannelName": name,
         "DataSource": {
             "S3DataSource": {

@@ -26,6 +26,10 @@ class SageMakerResource(dg.ConfigurableResource):
         default=None,
         description="Where the local API finds s3:// URIs ('dir:/path' or 's3').",
     )
+    guard: str = Field(
+        default="",
+        description="What jobs may ask for at most (`jobs.guard.Guard`, as JSON); empty: anything.",
+    )
     max_attempts: int = Field(default=5, description="botocore's attempts per call.")
     _clients: dict[tuple[str, str | None], Any] = PrivateAttr(default_factory=dict)
 
@@ -69,7 +73,12 @@ class SageMakerResource(dg.ConfigurableResource):
         endpoint = self._endpoint()
         key = (service, endpoint)
         if key not in self._clients:
-            self._clients[key] = self._open(service, endpoint)
+            client = self._open(service, endpoint)
+            if service == "sagemaker" and self.guard:
+                from mlops_assets.resources.sagemaker.jobs.guard import Guard
+
+                Guard.from_json(self.guard).watch(client)
+            self._clients[key] = client
         return self._clients[key]
 
     def _open(self, service: str, endpoint: str | None) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlops_assets.objects import Objects
+    from mlops_assets.resources.sagemaker.requests import TrainingSpec
 
 _LEFT_OUT = frozenset({"__pycache__", "tests", "node_modules"})
 
@@ -50,6 +51,11 @@ def _left_out(relative: Path) -> bool:
     return any(part in _LEFT_OUT or part.startswith(".") for part in relative.parts) or (
         relative.suffix == ".pyc"
     )
+
+
+def code_of(spec: TrainingSpec, objects: Objects, bucket: str) -> str:
+    """Where a training job's code is, uploaded if need be; empty for one without a script."""
+    return upload_source(objects, bucket, spec.source) if spec.program else ""
 
 
 def upload_source(objects: Objects, bucket: str, source: Path | Sequence[Path]) -> str:

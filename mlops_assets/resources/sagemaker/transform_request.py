@@ -39,6 +39,8 @@ class TransformSpec:
         input_filter, output_filter: JSONPath, 63 characters at most; see `join_input`.
         join_input: answers are written beside their records; ``output_filter`` then selects from
             both, and ``input_filter`` only what the model gets.
+        alternates: instance types to go on with, in order, once there has been no capacity for
+            ``instance_type``; no part of the job's identity.
         max_payload_mb, max_concurrent: of a request; together 100 MB at most. None: the container
             says, or SageMaker does.
 
@@ -59,6 +61,7 @@ class TransformSpec:
     max_payload_mb: int | None = None
     max_concurrent: int | None = None
     instance_type: str = "ml.m5.large"
+    alternates: tuple[str, ...] = ()
     instance_count: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     placement: Placement = field(default_factory=Placement)

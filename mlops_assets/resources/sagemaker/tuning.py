@@ -21,7 +21,7 @@ from mlops_assets.resources.sagemaker.jobs.kinds import TUNING, Describe
 from mlops_assets.resources.sagemaker.jobs.patience import Budget, Patience
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG, request_digest, tag_list
 from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec
-from mlops_assets.resources.sagemaker.source import upload_source
+from mlops_assets.resources.sagemaker.source import code_of
 from mlops_assets.resources.sagemaker.tuning_request import tuning_request
 from mlops_assets.tuning import Tuning
 
@@ -83,7 +83,7 @@ class SageMakerTuningClient(TreatAsResourceParam):
 
     def run_spec(self, *, context: Context, spec: TrainingSpec, tuning: Tuning) -> Search:
         """Upload the script, build the request in this client's placement, and `run` it."""
-        code_uri = upload_source(self._objects(), self._bucket, spec.source)
+        code_uri = code_of(spec, self._objects(), self._bucket)
         request = tuning_request(
             spec, tuning, self._placement, bucket=self._bucket, code_uri=code_uri
         )

@@ -21,7 +21,6 @@ _OF_TRAINING = (
     "RoleArn",
     "InputDataConfig",
     "OutputDataConfig",
-    "ResourceConfig",
     "StoppingCondition",
     "EnableNetworkIsolation",
     "EnableInterContainerTrafficEncryption",
@@ -63,9 +62,11 @@ def tuning_request(
             "AlgorithmSpecification": {
                 "TrainingImage": algorithm["TrainingImage"],
                 "TrainingInputMode": algorithm["TrainingInputMode"],
-                "MetricDefinitions": algorithm["MetricDefinitions"],
+                # None for an algorithm of AWS's, which knows its metrics.
+                **{k: v for k, v in algorithm.items() if k == "MetricDefinitions"},
             },
             **{name: training[name] for name in _OF_TRAINING if training.get(name)},
+            **_instances(spec, placement, training["ResourceConfig"]),
         },
     }
     slug = slugify(spec.pipeline)[: _MAX_NAME - _DIGEST - 1].rstrip("-")
@@ -101,6 +102,24 @@ def parameter_ranges(ranges: Mapping[str, Range]) -> dict[str, list[dict[str, An
             }
         found.setdefault(kind, []).append(entry)
     return found
+
+
+def _instances(
+    spec: TrainingSpec, placement: Placement, resources: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Where its training jobs run. Of several types SageMaker itself takes the first that it has
+    room for (AllocationStrategy Prioritized); volumes have a key where each type takes one."""
+    if not spec.alternates:
+        return {"ResourceConfig": resources}
+    types = (spec.instance_type, *spec.alternates)
+    sizes = {name: resources[name] for name in ("InstanceCount", "VolumeSizeInGB")}
+    several: dict[str, Any] = {
+        "AllocationStrategy": "Prioritized",
+        "InstanceConfigs": [{"InstanceType": each, **sizes} for each in types],
+    }
+    if all(placement.volume_key(each) for each in types):
+        several["VolumeKmsKeyId"] = placement.kms_key_arn
+    return {"HyperParameterTuningResourceConfig": several}
 
 
 def _limits(tuning: Tuning) -> dict[str, int]:

@@ -56,7 +56,10 @@ class Faults:
         if creates:  # tags are those of the request; each resource has calls of its own refused
             given = self._tag_rules(tag_requests.from_request(request))
             rules = [*((rule, name) for rule in given if rule.kind in _CALLS), *rules]
+        instance_type = _instance_type(request)
         for rule, counted in rules:
+            if rule.instance and not instance_type.startswith(rule.instance):
+                continue
             if self._refused[rule, counted] < rule.amount:
                 self._refused[rule, counted] += 1
                 raise _refusal(rule, operation)
@@ -71,10 +74,10 @@ class Faults:
         first = Cluster.from_request(document["ResourceConfig"]).groups[0]
         return self.job(document["TrainingJobName"], document["Arn"], first.instance_type)
 
-    def of_processing(self, document: Document) -> JobFaults:
-        """The faults of a processing job."""
-        instance_type = document["ProcessingResources"]["ClusterConfig"]["InstanceType"]
-        return self.job(document["ProcessingJobName"], document["Arn"], instance_type)
+    def has_capacity(self, name: str, tags: dict[str, str], instance_type: str) -> bool:
+        """Whether a job that is not created yet would get instances of that type."""
+        rules = [rule for rule in self._of(name, tags) if rule.kind == "capacity-error"]
+        return not any(instance_type.startswith(rule.instance) for rule in rules)
 
     def check_job(self, tags: dict[str, str], *, spot: bool) -> None:
         """Raise ValidationException for a fault that the job could not have."""
@@ -126,6 +129,17 @@ class Faults:
             self._stamp = stamp
             self._refused.clear()
         return self._rules
+
+
+def _instance_type(request: dict[str, Any]) -> str:
+    """What a request for a job asks to run on; "" where it asks for nothing of that name."""
+    processing = request.get("ProcessingResources", {}).get("ClusterConfig", {})
+    for cluster in (
+        request.get("ResourceConfig", {}), processing, request.get("TransformResources", {})
+    ):  # fmt: skip
+        if "InstanceType" in cluster:
+            return str(cluster["InstanceType"])
+    return ""
 
 
 def _meets(rule: FaultRule, operation: str) -> bool:

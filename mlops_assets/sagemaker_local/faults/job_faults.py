@@ -16,6 +16,8 @@ NO_CAPACITY = (
     "different ML instance type."
 )
 
+INTERNAL_ERROR = "InternalServerError: injected by a fault rule"
+
 
 @dataclass(frozen=True)
 class JobFaults:

@@ -26,8 +26,8 @@ from mlops_assets.sagemaker_local.invoking.capture import Capture
 from mlops_assets.sagemaker_local.monitoring.logs import ENDPOINTS, Logs
 from mlops_assets.sagemaker_local.monitoring.meter import VariantMeter
 from mlops_assets.sagemaker_local.monitoring.metric_store import MetricStore
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
 from mlops_assets.sagemaker_local.processes import Command
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
 _DRAIN_PAUSE = 0.02
 

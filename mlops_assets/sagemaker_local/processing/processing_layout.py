@@ -15,8 +15,8 @@ from mlops_assets.objects import Objects
 from mlops_assets.sagemaker_local.cluster import Cluster
 from mlops_assets.sagemaker_local.images import relocated
 from mlops_assets.sagemaker_local.inputs import Source, bring, entries, share
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
 from mlops_assets.sagemaker_local.store import Document
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
 PROCESSING = f"{MOUNT_POINT}/processing"
 MESSAGE_BYTES = 1024

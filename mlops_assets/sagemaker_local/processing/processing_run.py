@@ -15,11 +15,14 @@ import time
 from pathlib import Path
 
 from mlops_assets.sagemaker_local.cluster import Cluster
-from mlops_assets.sagemaker_local.faults.job_faults import NO_CAPACITY, JobFaults
+from mlops_assets.sagemaker_local.faults.job_faults import INTERNAL_ERROR, NO_CAPACITY, JobFaults
 from mlops_assets.sagemaker_local.host_group import GroupExit, run_hosts
 from mlops_assets.sagemaker_local.images import relocated
 from mlops_assets.sagemaker_local.inputs import InputMissing
-from mlops_assets.sagemaker_local.monitoring.logs import PROCESSING
+from mlops_assets.sagemaker_local.isolation import Network, network_of
+from mlops_assets.sagemaker_local.monitoring.logs import PROCESSING as LOG_GROUP
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
+from mlops_assets.sagemaker_local.plain_jobs import PROCESSING
 from mlops_assets.sagemaker_local.processes import Command
 from mlops_assets.sagemaker_local.processing.processing_layout import (
     MESSAGE_BYTES,
@@ -29,9 +32,7 @@ from mlops_assets.sagemaker_local.processing.processing_layout import (
 from mlops_assets.sagemaker_local.processing.processing_outputs import Outputs
 from mlops_assets.sagemaker_local.setting import Setting
 from mlops_assets.sagemaker_local.store import Document, Store
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 
-KIND = "processing-job"
 _DEFAULT_RUNTIME_S = 86_400
 _TURN_PAUSE_S = 0.1
 log = logging.getLogger(__name__)
@@ -101,20 +102,24 @@ class ProcessingRun:
             return self._end("Failed", reason=NO_CAPACITY)
         if self._stopping.is_set():
             return self._end("Stopped")
-        self._store.update(KIND, self.name, ProcessingStartTime=time.time())
+        PROCESSING.started(self._store, self.name)
+        if self._faults.internal_errors:
+            return self._end("Failed", reason=INTERNAL_ERROR)
         await asyncio.to_thread(self._prepare)
         if self._stopping.is_set():
             return self._end("Stopped")
         uploads = asyncio.create_task(self._outputs.follow())
         try:
-            ended = await run_hosts(
-                [self._command(layout) for layout in self._layouts],
-                self._directory / "supervisor",
-                stopping=self._stopping,
-                limit_s=self._limit_s(),
-                grace_s=self._setting.config.job_stop_grace,
-                on_timeout=lambda: self._update("Stopping"),
-            )
+            isolated = self._request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
+            async with network_of(isolated=isolated) as network:
+                ended = await run_hosts(
+                    [self._command(layout, network) for layout in self._layouts],
+                    self._directory / "supervisor",
+                    stopping=self._stopping,
+                    limit_s=self._limit_s(),
+                    grace_s=self._setting.config.job_stop_grace,
+                    on_timeout=self._times_out,
+                )
         finally:
             uploads.cancel()
             await asyncio.gather(uploads, return_exceptions=True)
@@ -145,7 +150,7 @@ class ProcessingRun:
         )
         return limit
 
-    def _command(self, layout: ProcessingLayout) -> Command:
+    def _command(self, layout: ProcessingLayout, network: Network) -> Command:
         application = self._request["AppSpecification"]
         image, images = application["ImageUri"], self._setting.images
         argv = application.get("ContainerEntrypoint") or images.command(image, "process")
@@ -157,24 +162,22 @@ class ProcessingRun:
             argv=argv if self._setting.mounts else relocated(argv, layout.base),
             env=images.environment(image, home, layout.seen, {}, given, hosts=len(self._layouts)),
             cwd=self._directory / layout.host / "work",
-            log=self._setting.logs.path(
-                PROCESSING, f"{self.name}/{layout.host}-{int(time.time())}"
-            ),
+            log=self._setting.logs.path(LOG_GROUP, f"{self.name}/{layout.host}-{int(time.time())}"),
             log_limit=self._setting.config.log_limit_bytes,
             mount=layout.base if self._setting.mounts else None,
             hosts=self._directory / "hosts",
+            network=network.namespaces,
+            notice=network.notice,
         )
 
-    def _update(self, status: str, **members: object) -> None:
-        self._store.update(KIND, self.name, ProcessingJobStatus=status, **members)
+    def _times_out(self) -> None:
+        self._store.update(PROCESSING.resource, self.name, ProcessingJobStatus="Stopping")
 
     def _end(self, status: str, *, reason: str = "", message: str = "") -> None:
-        members: Document = {"ProcessingEndTime": time.time()}
-        if reason:
-            members["FailureReason"] = reason[:1024]
+        members: Document = {}
         if message:
             members["ExitMessage"] = message.encode()[:MESSAGE_BYTES].decode(errors="ignore")
-        self._update(status, **members)
+        PROCESSING.ended(self._store, self.name, status, reason=reason, **members)
 
 
 def _reason(ended: GroupExit) -> str:

@@ -19,12 +19,13 @@ from mlops_assets.sagemaker_local import archives
 from mlops_assets.sagemaker_local.cluster import Cluster
 from mlops_assets.sagemaker_local.host_group import run_hosts
 from mlops_assets.sagemaker_local.images import relocated
+from mlops_assets.sagemaker_local.isolation import Network, network_of
 from mlops_assets.sagemaker_local.layout import Layout
 from mlops_assets.sagemaker_local.monitoring.logs import TRAINING
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
 from mlops_assets.sagemaker_local.processes import Command, Exit
 from mlops_assets.sagemaker_local.setting import Setting
 from mlops_assets.sagemaker_local.store import Document
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 from mlops_assets.sagemaker_local.training.channels import channels, download
 from mlops_assets.sagemaker_local.training.checkpoints import Checkpoints
 from mlops_assets.sagemaker_local.training.job_metrics import JobMetrics
@@ -94,19 +95,19 @@ class Attempt:
         now = int(time.time())
         logs = self._setting.logs
         paths = [logs.path(TRAINING, f"{self._name}/{host}-{now}") for host in self._hosts]
-        commands = [self._command(*pair) for pair in zip(self._hosts, paths, strict=True)]
         limit = min(limits, key=lambda name: limits[name])
         mirror = asyncio.create_task(self._mirror_checkpoints())
         try:
             await self._metrics.start(paths)
-            ended = await run_hosts(
-                commands,
-                self._directory / "supervisor",
-                stopping=stop,
-                limit_s=max(0.0, limits[limit]),
-                grace_s=self._setting.config.job_stop_grace,
-                on_timeout=lambda: on_limit(limit),
-            )
+            async with network_of(isolated=self._request["EnableNetworkIsolation"]) as network:
+                ended = await run_hosts(
+                    [self._command(h, p, network) for h, p in zip(self._hosts, paths, strict=True)],
+                    self._directory / "supervisor",
+                    stopping=stop,
+                    limit_s=max(0.0, limits[limit]),
+                    grace_s=self._setting.config.job_stop_grace,
+                    on_timeout=lambda: on_limit(limit),
+                )
         except asyncio.CancelledError:
             self._metrics.abandon()
             raise
@@ -153,7 +154,7 @@ class Attempt:
         whole.mkdir(exist_ok=True)
         return whole
 
-    def _command(self, host: str, log: Path) -> Command:
+    def _command(self, host: str, log: Path, network: Network) -> Command:
         algorithm, setting = self._request["AlgorithmSpecification"], self._setting
         image = algorithm["TrainingImage"]
         argv = algorithm.get("ContainerEntrypoint") or setting.images.command(image, "train")
@@ -175,6 +176,8 @@ class Attempt:
             mount=layout.base if setting.mounts else None,
             read_only=fast,
             hosts=self._directory / "hosts",
+            network=network.namespaces,
+            notice=network.notice,
         )
 
     async def _mirror_checkpoints(self) -> None:

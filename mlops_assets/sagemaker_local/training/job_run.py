@@ -13,6 +13,7 @@ import logging
 import time
 
 from mlops_assets.sagemaker_local import archives
+from mlops_assets.sagemaker_local.algorithms import metric_definitions
 from mlops_assets.sagemaker_local.faults.job_faults import NO_CAPACITY, JobFaults
 from mlops_assets.sagemaker_local.inputs import InputMissing
 from mlops_assets.sagemaker_local.setting import Setting
@@ -67,8 +68,7 @@ class JobRun:
         self._setting = setting
         self._faults = faults
         self._stopping = asyncio.Event()
-        definitions = document["AlgorithmSpecification"].get("MetricDefinitions", [])
-        self._metrics = JobMetrics(self.name, definitions, points)
+        self._metrics = JobMetrics(self.name, metric_definitions(document), points)
         self._attempt = Attempt(document, setting, self._metrics)
         self._alone = alone
 
@@ -219,4 +219,4 @@ class JobRun:
             members["FailureReason"] = reason[:1024]
         with self._store.transaction():
             advance(self._store, self.name, final, **members)
-            self._store.bill_seconds(self.name, found["BillableTimeInSeconds"])
+            self._store.bill_seconds(self._request["Arn"], found["BillableTimeInSeconds"])

@@ -129,6 +129,11 @@ class TrainingJobs:
     def describe(self, request: Document) -> Document:
         return self._with_pool(self._existing(request["TrainingJobName"]))
 
+    def has_capacity(self, request: Document, instance_type: str) -> bool:
+        """Whether a job that is asked for would get instances of that type."""
+        given = tags.from_request(request)
+        return self._faults.has_capacity(request["TrainingJobName"], given, instance_type)
+
     def list(self, request: Document) -> Document:
         wanted = request.get("WarmPoolStatusEquals")
         jobs = [self._with_pool(job) for job in self._store.all(KIND)]
@@ -165,7 +170,7 @@ class TrainingJobs:
             end = {"TrainingJobStatus": "Stopped", "TrainingEndTime": now, **known}
             with self._store.transaction():
                 advance(self._store, name, "Stopped", **end)
-                self._store.bill_seconds(name, known["BillableTimeInSeconds"])
+                self._store.bill_seconds(document["Arn"], known["BillableTimeInSeconds"])
         return {}
 
     def _existing(self, name: str) -> Document:
@@ -205,4 +210,4 @@ class TrainingJobs:
         end = {"TrainingEndTime": time.time(), "FailureReason": _INTERRUPTED, **known}
         with self._store.transaction():
             advance(self._store, name, "Failed", TrainingJobStatus="Failed", **end)
-            self._store.bill_seconds(name, known["BillableTimeInSeconds"])
+            self._store.bill_seconds(document["Arn"], known["BillableTimeInSeconds"])

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from mlops_assets.sagemaker_local.algorithms import check_metrics
 from mlops_assets.sagemaker_local.cluster import MAX_HOSTS
 from mlops_assets.sagemaker_local.config import Config
 from mlops_assets.sagemaker_local.errors import invalid, over_limit, unsupported
 from mlops_assets.sagemaker_local.limits import s3_uri
+from mlops_assets.sagemaker_local.namespaces import MOUNT_POINT
 from mlops_assets.sagemaker_local.store import Document
-from mlops_assets.sagemaker_local.supervisor import MOUNT_POINT
 from mlops_assets.sagemaker_local.training.channel_checks import check_channels
 
 MAX_RUNTIME = 28 * 24 * 3600
@@ -44,6 +45,7 @@ def check_training_job(request: Document, config: Config) -> None:
         if member not in request:
             raise invalid(f"{member} is required")
     _algorithm(request["AlgorithmSpecification"])
+    check_metrics(request)
     _resources(request, config)
     _time(request)
     s3_uri("OutputDataConfig.S3OutputPath", request["OutputDataConfig"]["S3OutputPath"])

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from mlops_assets.objects import ObjectInfo, Objects, object_uri, split_uri
+from mlops_assets.sagemaker_local.faults.job_faults import INTERNAL_ERROR, NO_CAPACITY, JobFaults
 from mlops_assets.sagemaker_local.fleet.hosting import Fleet, FleetError
+from mlops_assets.sagemaker_local.plain_jobs import TRANSFORM
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.transforming.transform_ask import ModelClient, TransformFailed
 from mlops_assets.sagemaker_local.transforming.transform_records import (
@@ -27,7 +28,6 @@ from mlops_assets.sagemaker_local.transforming.transform_records import (
     rules,
 )
 
-KIND = "transform-job"
 _MAX_CONCURRENT = 64
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class TransformRun:
         store: Store,
         objects: Objects,
         fleet: Fleet,
+        faults: JobFaults,
     ) -> None:
         self.name = document["TransformJobName"]
         self._request = document
@@ -53,6 +54,7 @@ class TransformRun:
         self._store = store
         self._objects = objects
         self._fleet = fleet
+        self._faults = faults
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._whole: list[int] = []  # numbers of the inputs whose output is whole
@@ -64,7 +66,6 @@ class TransformRun:
 
     async def run(self) -> None:
         """Never raises, except when the server ends."""
-        self._store.update(KIND, self.name, TransformStartTime=time.time())
         self._task = task = asyncio.create_task(self._work())
         try:
             await asyncio.shield(task)
@@ -77,6 +78,13 @@ class TransformRun:
 
     async def _work(self) -> None:
         try:
+            await asyncio.sleep(self._faults.slow_start)
+            if self._faults.capacity_error is not None:
+                await asyncio.sleep(self._faults.capacity_error)
+                return self._end("Failed", NO_CAPACITY)
+            TRANSFORM.started(self._store, self.name)
+            if self._faults.internal_errors:
+                return self._end("Failed", INTERNAL_ERROR)
             try:
                 await self._predict()
             finally:
@@ -198,7 +206,4 @@ class TransformRun:
             self._objects.upload(self._output(number), f"{target}/{name}.out")
 
     def _end(self, status: str, reason: str = "") -> None:
-        members: Document = {"TransformJobStatus": status, "TransformEndTime": time.time()}
-        if reason:
-            members["FailureReason"] = reason[:1024]
-        self._store.update(KIND, self.name, **members)
+        TRANSFORM.ended(self._store, self.name, status, reason=reason)

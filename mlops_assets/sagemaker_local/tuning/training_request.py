@@ -61,7 +61,8 @@ def job_name(tuning: Document, number: int) -> str:
 def training_request(
     tuning: Document, definition: Document, name: str, tuned: Mapping[str, str]
 ) -> Document:
-    """The request for one training job, with the ARN of the tuning job that it belongs to."""
+    """The request for one training job, with the ARN of the tuning job that it belongs to; on the
+    first of the instances that the definition allows."""
     request = {member: definition[member] for member in _COPIED if member in definition}
     hints = untuned_hints(ranges(tuning, definition))
     given = hints | definition["StaticHyperParameters"]
@@ -69,7 +70,7 @@ def training_request(
         "TrainingJobName": name,
         "TuningJobArn": tuning["HyperParameterTuningJobArn"],
         "HyperParameters": given | dict(tuned),
-        "ResourceConfig": _resources(definition),
+        "ResourceConfig": resources(definition)[0],
     }
     if tuning.get("Tags"):
         request["Tags"] = tuning["Tags"]
@@ -81,14 +82,14 @@ def training_request(
     return request
 
 
-def _resources(definition: Document) -> Document:
-    """ResourceConfig, or the first of HyperParameterTuningResourceConfig's instances."""
+def resources(definition: Document) -> list[Document]:
+    """ResourceConfig, or HyperParameterTuningResourceConfig's instances in their order."""
     if "ResourceConfig" in definition:
-        return dict(definition["ResourceConfig"])
+        return [dict(definition["ResourceConfig"])]
     wider = definition.get("HyperParameterTuningResourceConfig", {})
-    chosen = wider.get("InstanceConfigs", [wider])[0]
     members = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
-    found = {member: chosen[member] for member in members if member in chosen}
-    if "VolumeKmsKeyId" in wider:
-        found["VolumeKmsKeyId"] = wider["VolumeKmsKeyId"]
-    return found
+    key = {member: wider[member] for member in ("VolumeKmsKeyId",) if member in wider}
+    return [
+        {member: chosen[member] for member in members if member in chosen} | key
+        for chosen in wider.get("InstanceConfigs", [wider])
+    ]

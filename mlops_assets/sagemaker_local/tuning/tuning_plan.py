@@ -17,6 +17,7 @@ from mlops_assets.sagemaker_local.tuning.training_request import (
     job_name,
     objective,
     ranges,
+    resources,
     training_request,
 )
 from mlops_assets.sagemaker_local.tuning.trials import Trial
@@ -57,6 +58,10 @@ class TuningPlan:
         """The CreateTrainingJob request of a trial."""
         definition = self._definitions[trial.definition]
         return training_request(self._tuning, definition, trial.job, trial.tuned)
+
+    def resources(self, trial: Trial) -> list[Document]:
+        """What a trial may run on, the best first."""
+        return resources(self._definitions[trial.definition])
 
     def place(self, number: int) -> tuple[int, int]:
         """The definition whose turn it is, and which of its jobs this is: they take turns, but a

@@ -165,8 +165,14 @@ class TuningRun:
         return [one for group in groups for one in group]
 
     def _create(self, trial: Trial) -> None:
+        request = self._plan.request(trial)
+        # As the service does it: the first that there is room for; with none, it fails as the job.
+        for resources in self._plan.resources(trial):
+            if self._jobs.has_capacity(request, resources["InstanceType"]):
+                request["ResourceConfig"] = resources
+                break
         try:
-            self._jobs.create(self._plan.request(trial))
+            self._jobs.create(request)
         except ApiError as error:
             if error.code != "ResourceLimitExceeded":  # after that one it is tried again
                 self._keep(trials.lost(trial, f"{error.code}: {error.message}", self._ended()))

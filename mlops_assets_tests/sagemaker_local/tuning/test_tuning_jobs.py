@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from mlops_assets_tests.sagemaker_local.api import LocalApi, eventually
 from mlops_assets_tests.sagemaker_local.test_reply_shapes import raw
+from mlops_assets_tests.sagemaker_local.training.job_parts import fault_tags
 from mlops_assets_tests.sagemaker_local.tuning.tuning_api import (
     FAILS,
     QUADRATIC,
@@ -227,3 +228,25 @@ def test_pages_and_filters_of_the_lists(api: LocalApi):
     assert (only["Strategy"], only["TrainingJobStatusCounters"]["Completed"]) == ("Random", 3)
     limits = {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 3}
     assert only["ResourceLimits"] == limits
+
+
+def test_a_search_takes_the_first_instances_that_there_is_room_for(api: LocalApi):
+    """Prioritized: without it a search fails with its first type, whatever else was allowed."""
+    wanted = request(api, "two-types", jobs=2)
+    definition = wanted["TrainingJobDefinition"]
+    sizes = {"InstanceCount": 1, "VolumeSizeInGB": 1}
+    del definition["ResourceConfig"]
+    definition["HyperParameterTuningResourceConfig"] = {
+        "AllocationStrategy": "Prioritized",
+        "InstanceConfigs": [
+            {"InstanceType": each, **sizes} for each in ("ml.g5.xlarge", "ml.g6.xlarge")
+        ],
+    }
+    tags = fault_tags(capacity_error="0 instance=ml.g5")
+    api.sm.create_hyper_parameter_tuning_job(**wanted, Tags=tags)
+    assert over(api, "two-types")["HyperParameterTuningJobStatus"] == "Completed"
+    ran = [
+        api.sm.describe_training_job(TrainingJobName=job["TrainingJobName"])
+        for job in training_jobs(api, "two-types")
+    ]
+    assert [job["ResourceConfig"]["InstanceType"] for job in ran] == ["ml.g6.xlarge"] * 2

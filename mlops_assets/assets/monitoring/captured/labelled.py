@@ -73,6 +73,16 @@ def labelled(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame
     return joined
 
 
+def snapshots_read(pipeline: MLPipeline, lake: "Lake", partition: str) -> dict[str, int | None]:
+    """{table: the snapshot that last wrote what `labelled` reads of it}, None where none did."""
+    truth = pipeline.table("ground_truth")
+    tables = (pipeline.table(name) for name in ("captures", "features", "clean"))
+    return {
+        **{table: lake.partition_snapshot(table, partition) for table in tables},
+        truth: lake.last_change(truth, known_partitions(pipeline, partition)),
+    }
+
+
 def last_answers(rows: pd.DataFrame) -> pd.DataFrame:
     """One row an event: the last answer before the event happened, else the last answer.
 

@@ -3,11 +3,16 @@
 Here: the fields and nothing else. How records are stored is `resources.records`.
 """
 
+from pydantic import Field
+
 from mlops_assets.assets.monitoring.records import Record, Status
 
 
 class SkewRecord(Record):
-    """Captured feature rows against the same rows recomputed offline, value by value."""
+    """Captured feature rows against the same rows recomputed offline, value by value.
+
+    ``inputs``: {table: the snapshot that last wrote what was read of it}.
+    """
 
     partition: str
     captured: int
@@ -17,3 +22,4 @@ class SkewRecord(Record):
     columns: dict[str, int]
     status: Status
     words: str
+    inputs: dict[str, int | None] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ from mlops_assets.assets.monitoring.captured.captures import NAME as CAPTURES
 from mlops_assets.assets.monitoring.captured.captures import feature_dtypes
 from mlops_assets.assets.monitoring.captured.events import event_id
 from mlops_assets.assets.monitoring.captured.records import SkewRecord
+from mlops_assets.assets.monitoring.current import of_current
 from mlops_assets.assets.monitoring.records import Status
 from mlops_assets.assets.monitoring.station import monitoring_station
 from mlops_assets.assets.preview import facts, table
@@ -51,8 +52,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         verdicts, last = {}, None
         for partition in context.partition_keys:
-            record, found = judge(pipeline, lake.open(), partition)
-            store.save(pipeline.name, NAME, partition, record)
+            record, found = recorded(pipeline, lake.open(), store, partition)
             verdicts[partition] = _verdict(record, found)
             context.log.info(f"{partition}: {record.words}")
             last = record, found
@@ -74,6 +74,26 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return skew
+
+
+def recorded(
+    pipeline: MLPipeline, lake: "Lake", store: Store, partition: str
+) -> tuple[SkewRecord, Differences]:
+    """Judge a partition and keep the record, of its rows as they are by then."""
+
+    def make(inputs: dict[str, int | None]) -> tuple[SkewRecord, Differences]:
+        record, found = judge(pipeline, lake, partition)
+        record = record.model_copy(update={"inputs": inputs})
+        store.save(pipeline.name, NAME, partition, record)
+        return record, found
+
+    return of_current(lambda: _inputs(pipeline, lake, partition), make)
+
+
+def _inputs(pipeline: MLPipeline, lake: "Lake", partition: str) -> dict[str, int | None]:
+    """{table: the snapshot that last wrote what is read of it}."""
+    tables = (pipeline.table(CAPTURES), pipeline.table("features"))
+    return {table: lake.partition_snapshot(table, partition) for table in tables}
 
 
 def judge(pipeline: MLPipeline, lake: "Lake", partition: str) -> tuple[SkewRecord, Differences]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.monitoring.captured.labelled import snapshots_read
+from mlops_assets.assets.monitoring.current import of_current
 from mlops_assets.assets.monitoring.explaining.explanation_subject import (
     answered,
     features_of,
@@ -69,8 +71,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         records, uri = {}, ""
         for partition in context.partition_keys:
-            record = _record(pipeline, lake.open(), store, sagemaker.client(), partition)
-            store.save(pipeline.name, STATION, partition, record)
+            record = _recorded(pipeline, lake.open(), store, sagemaker.client(), partition)
             uri = bias_page.keep(pipeline, store, record)
             context.log.info(f"{partition}: {record.status}, {record.words}")
             records[partition] = record
@@ -84,6 +85,19 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return bias
+
+
+def _recorded(
+    pipeline: MLPipeline, lake: "Lake", store: Store, client: Any, partition: str
+) -> BiasRecord:
+    """Measure, judge and keep, of the rows and labels as they are by then."""
+
+    def make(_: object) -> BiasRecord:
+        record = _record(pipeline, lake, store, client, partition)
+        store.save(pipeline.name, STATION, partition, record)
+        return record
+
+    return of_current(lambda: snapshots_read(pipeline, lake, partition), make)
 
 
 def _record(

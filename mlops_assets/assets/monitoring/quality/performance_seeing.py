@@ -13,10 +13,11 @@ import pandas as pd
 
 from mlops_assets.assets.monitoring.captured.labelled import (
     LATE,
-    known_partitions,
     labelled,
     last_answers,
+    snapshots_read,
 )
+from mlops_assets.assets.monitoring.current import of_current
 from mlops_assets.assets.monitoring.quality import performance_figures
 from mlops_assets.assets.monitoring.quality.performance_held_out import promise
 from mlops_assets.assets.monitoring.quality.performance_judging import Seen, judge
@@ -38,7 +39,21 @@ def recorded(
     pipeline: MLPipeline, lake: "Lake", store: Store, client: Any, partition: str, version: str
 ) -> tuple[PerformanceRecord, bool]:
     """The partition's record, and whether it was there already, of the very same inputs."""
-    inputs = _inputs(pipeline, lake, partition)
+    return of_current(
+        lambda: snapshots_read(pipeline, lake, partition),
+        lambda inputs: _recorded(pipeline, lake, store, client, partition, version, inputs),
+    )
+
+
+def _recorded(
+    pipeline: MLPipeline,
+    lake: "Lake",
+    store: Store,
+    client: Any,
+    partition: str,
+    version: str,
+    inputs: dict[str, int | None],
+) -> tuple[PerformanceRecord, bool]:
     baseline = _baseline(pipeline, store, partition)
     judged_by = hashlib.sha256("".join([version, *map(digest, baseline)]).encode()).hexdigest()
     settled = _settled(pipeline, lake, partition)
@@ -85,16 +100,6 @@ def _sound(pipeline: MLPipeline, rows: pd.DataFrame) -> pd.DataFrame:
     if told.kind == "regression":
         return sound.assign(label=label.where(label.abs() <= sys.float_info.max))
     return sound.assign(label=label.where(label.isin(range(len(told.classes) or 2))))
-
-
-def _inputs(pipeline: MLPipeline, lake: "Lake", partition: str) -> dict[str, int | None]:
-    """{table: the snapshot that last wrote what is read of it}."""
-    truth = pipeline.table("ground_truth")
-    tables = (pipeline.table(name) for name in ("captures", "features", "clean"))
-    return {
-        **{table: lake.partition_snapshot(table, partition) for table in tables},
-        truth: lake.last_change(truth, known_partitions(pipeline, partition)),
-    }
 
 
 def _expected(pipeline: MLPipeline, lake: "Lake", partition: str) -> float | None:

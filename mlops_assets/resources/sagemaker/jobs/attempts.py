@@ -24,6 +24,8 @@ from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG
 
 MAX_ATTEMPTS = 20
+"""Those that found no capacity do not count: nothing ran, nothing was paid."""
+_MAX_NAMES = 99
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 Client = Callable[[], Any]
 
@@ -59,10 +61,11 @@ def find_attempt(
 
     Raises:
         JobNameTaken: a job of this name has another spec hash.
-        RuntimeError: `MAX_ATTEMPTS` attempts have ended without a result.
+        RuntimeError: `MAX_ATTEMPTS` attempts have ended without a result, or all names are taken.
     """
     base = kind.name(wanted.request)
-    for attempt in range(1, MAX_ATTEMPTS + 1):
+    name, ran = base, 0
+    for attempt in range(1, _MAX_NAMES + 1):
         name = base if attempt == 1 else f"{base}-{attempt}"
         job = describe(client, kind, name)
         if job is None:
@@ -71,10 +74,18 @@ def find_attempt(
         status = kind.status(job)
         if status in ("InProgress", "Stopping") or (status == "Completed" and is_whole(job)):
             return Found(name, job)
+        ran += not starved(job)
+        if ran == MAX_ATTEMPTS:
+            break
     raise RuntimeError(
-        f"{MAX_ATTEMPTS} attempts of {kind.noun} {base} ended without a result. See the last "
-        f"one's FailureReason ({base}-{MAX_ATTEMPTS}) and change what it is asked to do"
+        f"{attempt} attempts of {kind.noun} {base} ended without a result. See the last one's "
+        f"FailureReason ({name}) and change what it is asked to do"
     )
+
+
+def starved(job: Mapping[str, Any]) -> bool:
+    """Whether a job failed before it began, for want of instances."""
+    return str(job.get("FailureReason", "")).startswith("CapacityError")
 
 
 def describe(client: Client, kind: JobKind, name: str) -> Describe | None:

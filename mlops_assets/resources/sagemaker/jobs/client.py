@@ -15,9 +15,11 @@ import dagster as dg
 from botocore.exceptions import ClientError
 from dagster._core.definitions.resource_annotation import TreatAsResourceParam
 
+from mlops_assets.resources.sagemaker.errors import error_code
 from mlops_assets.resources.sagemaker.jobs import attempts, outcome
-from mlops_assets.resources.sagemaker.jobs.driver import INTERRUPTIONS, Driver
+from mlops_assets.resources.sagemaker.jobs.driver import INTERRUPTIONS, Driver, QuotaInUse
 from mlops_assets.resources.sagemaker.jobs.follow import Context, Follower, Listener, heard
+from mlops_assets.resources.sagemaker.jobs.instances import on_each_instance
 from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind
 from mlops_assets.resources.sagemaker.jobs.patience import Budget, Patience
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG, request_digest, tag_list
@@ -27,6 +29,14 @@ from mlops_assets.resources.sagemaker.requests import Placement
 if TYPE_CHECKING:
     from mlops_assets.objects import Objects
     from mlops_assets.resources.sagemaker.session import SageMakerResource
+
+
+class _NoRoom(Exception):
+    """AWS had no room for the job on an instance type: ``why``, as a step may end with it."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 class PipesJobClient(dg.PipesClient, TreatAsResourceParam):
@@ -44,6 +54,8 @@ class PipesJobClient(dg.PipesClient, TreatAsResourceParam):
     kind: ClassVar[JobKind]
     context_path: ClassVar[str | None] = None
     """Where the container finds Dagster's context; None: there is none to be found."""
+    placement: Placement | None = None
+    """Where the jobs that this client itself asks for run."""
 
     def __init__(
         self,
@@ -83,13 +95,18 @@ class PipesJobClient(dg.PipesClient, TreatAsResourceParam):
         params: Mapping[str, Any],
         extras: dict[str, Any] | None,
         listener: Listener | None = None,
+        alternates: Sequence[str] = (),
     ) -> dg.PipesClientCompletedInvocation:
         """Start the job, or adopt the one that this request already started, and see it through.
+
+        Where there is no capacity, or no quota, the next attempt is made; with alternates, each
+        instance type is waited for within its share of the patience, in their order.
 
         Args:
             params: Create's parameters; not changed. Without a name the job is named by its
                 content.
             listener: hears the job's log, and may have it stopped.
+            alternates: further instance types, no part of the job's identity.
 
         Raises:
             dagster.Failure: the job failed, was stopped or vanished, or the run was interrupted;
@@ -99,25 +116,58 @@ class PipesJobClient(dg.PipesClient, TreatAsResourceParam):
         spec_hash = request_digest(params, without=(self.kind.name_member, "Tags"))
         prefix = self.kind.noun.removesuffix(" job").replace(" ", "-")
         named = {self.kind.name_member: f"{prefix}-{spec_hash[:12]}", **params}
-        driver = Driver(
-            self._sagemaker.client,
-            self.kind,
-            self._poll_interval,
-            context.log.info,
-            Budget(self._patience),
-        )
-        while True:
-            done, tail, job = self._attempt(
-                context, driver, attempts.Wanted(named, spec_hash), extras, listener
+        requests = on_each_instance(self.kind, named, alternates, self.placement)
+        for number, request in enumerate(requests, 1):
+            driver = Driver(
+                self._sagemaker.client,
+                self.kind,
+                self._poll_interval,
+                context.log.info,
+                Budget(self._patience.shared(len(requests))),
             )
+            wanted = attempts.Wanted(request, spec_hash)
+            try:
+                return self._on_instance(context, driver, wanted, extras, listener)
+            except _NoRoom as none:
+                if number == len(requests):
+                    raise none.why from none.why.__cause__
+                context.log.warning(
+                    f"There is no room for {self.kind.noun} {self.kind.name(named)} as asked for: "
+                    f"going on with {alternates[number - 1]}."
+                )
+        raise AssertionError("every instance type was tried, and none said how it ended")
+
+    def _on_instance(
+        self,
+        context: Context,
+        driver: Driver,
+        wanted: attempts.Wanted,
+        extras: dict[str, Any] | None,
+        listener: Listener | None,
+    ) -> dg.PipesClientCompletedInvocation:
+        """Attempts on one instance type until one ends that got its instances.
+
+        Raises:
+            _NoRoom: none did within the driver's budget.
+        """
+        while True:
+            try:
+                done, tail, job = self._attempt(context, driver, wanted, extras, listener)
+            except QuotaInUse as error:
+                raise _NoRoom(error) from error
+            except ClientError as error:
+                if error_code(error) != "ResourceLimitExceeded":
+                    raise
+                raise _NoRoom(error) from error
             failed = outcome.failure(
                 self.kind, job, done.metadata, tail, incomplete=self.incomplete(job)
             )
             if failed is None:
                 return done
-            starved = str(job.get("FailureReason", "")).startswith("CapacityError")
-            if not (starved and driver.wait_for_capacity(job)):
+            if not attempts.starved(job):
                 raise failed
+            if not driver.wait_for_capacity(job):
+                raise _NoRoom(failed)
 
     def _attempt(
         self,
@@ -217,4 +267,4 @@ class PlacedJobClient(PipesJobClient):
         **options: Any,
     ) -> None:
         super().__init__(sagemaker, objects, bucket, **options)
-        self._placement = placement or Placement()
+        self.placement: Placement = placement or Placement()

@@ -25,6 +25,10 @@ _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 INTERRUPTIONS = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
 
 
+class QuotaInUse(dg.Failure):
+    """Others used the quota for as long as the budget lasted: nothing was created."""
+
+
 @dataclass(frozen=True)
 class Driver:
     """Drives jobs of one kind.
@@ -57,7 +61,7 @@ class Driver:
         """Create the job; whether it was adopted after all. Waits for quota that others use.
 
         Raises:
-            dagster.Failure: the quota was in use for as long as the budget lasts.
+            QuotaInUse: it was in use for as long as the budget lasts.
             ClientError: SageMaker refused the request.
         """
         while True:
@@ -68,7 +72,7 @@ class Driver:
                     raise
                 why = f"{self.kind.title} {self.kind.name(wanted.request)} is refused: {error}"
                 if not self.budget.wait(why, self.log):
-                    raise dg.Failure(
+                    raise QuotaInUse(
                         f"{why}. Others used the quota all the while: start fewer jobs at a time "
                         "(a Dagster pool bounds them) or ask AWS for a higher quota",
                     ) from error

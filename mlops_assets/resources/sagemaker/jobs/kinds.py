@@ -25,6 +25,7 @@ class JobKind:
         create, describe, stop: boto3's methods.
         log_group: where its containers write; None: nowhere of its own.
         console: its part of the console's address.
+        cluster: the members of its request that lead to its instances.
     """
 
     noun: str
@@ -35,6 +36,7 @@ class JobKind:
     stop: str
     log_group: str | None
     console: str
+    cluster: tuple[str, ...]
 
     @property
     def title(self) -> str:
@@ -73,6 +75,7 @@ TRAINING = JobKind(
     stop="stop_training_job",
     log_group="/aws/sagemaker/TrainingJobs",
     console="jobs",
+    cluster=("ResourceConfig",),
 )
 PROCESSING = JobKind(
     noun="processing job",
@@ -83,6 +86,7 @@ PROCESSING = JobKind(
     stop="stop_processing_job",
     log_group="/aws/sagemaker/ProcessingJobs",
     console="processing-jobs",
+    cluster=("ProcessingResources", "ClusterConfig"),
 )
 TRANSFORM = JobKind(
     noun="transform job",
@@ -93,6 +97,7 @@ TRANSFORM = JobKind(
     stop="stop_transform_job",
     log_group="/aws/sagemaker/TransformJobs",
     console="transform-jobs",
+    cluster=("TransformResources",),
 )
 # A search has no log of its own: its training jobs have.
 TUNING = JobKind(
@@ -104,4 +109,5 @@ TUNING = JobKind(
     stop="stop_hyper_parameter_tuning_job",
     log_group=None,
     console="hyper-tuning-jobs",
+    cluster=("TrainingJobDefinition", "ResourceConfig"),
 )

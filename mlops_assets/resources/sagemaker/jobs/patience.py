@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops_assets.resources.sagemaker.errors import error_code, error_message
 
@@ -29,6 +29,10 @@ class Patience:
     capacity_s: float = 1800.0
     first_s: float = 10.0
     longest_s: float = 300.0
+
+    def shared(self, among: int) -> Patience:
+        """The patience with each of so many instance types."""
+        return replace(self, capacity_s=self.capacity_s / among)
 
 
 class Budget:

@@ -1,0 +1,275 @@
+"""deploy/cloudformation/iam.yaml, from the same statements that `mlops iam` prints.
+
+Here: roles, their trust, parameters and outputs around the policies, as plain dicts with
+CloudFormation's intrinsics. Not here: text (`template_text`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops_assets.permissions.catalogue import POLICIES, ROLES
+from mlops_assets.permissions.policy import PolicyError, Scope, as_policy, documents
+from mlops_assets.permissions.statement import Statement, arn
+
+# IAM's default for one role.
+_MOST_POLICIES = 10
+
+CONDITIONS: dict[str, Any] = {
+    "Signs": {"Fn::Not": [{"Fn::Equals": [{"Ref": "SigningKeyArn"}, ""]}]},
+    "Alerts": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertTopicArn"}, ""]}]},
+    "Listens": {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsQueueArn"}, ""]}]},
+    "OnlyPeopleApprove": {"Fn::Equals": [{"Ref": "Approval"}, "manual"]},
+    "OnGitHub": {"Fn::Not": [{"Fn::Equals": [{"Ref": "GitHubRepository"}, ""]}]},
+}
+
+
+def _text(description: str, pattern: str, default: str | None = None) -> dict[str, Any]:
+    found = {"Type": "String", "Description": description, "AllowedPattern": pattern}
+    return found if default is None else {**found, "Default": default}
+
+
+_REPOSITORY = "[a-z0-9]+([._/-][a-z0-9]+)*"
+_KEY = "arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
+PARAMETERS: dict[str, Any] = {
+    "Bucket": _text("The lake's bucket", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    # A key, not an alias: IAM does not look through aliases.
+    "KmsKeyArn": _text("The key of the lake, of volumes and of outputs", _KEY),
+    "OperationsKeyArn": _text("The key of secrets, queues, topics and logs", _KEY),
+    "DatabaseSecretArn": _text(
+        "User name and password of Dagster's database",
+        "arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+",
+    ),
+    "VpcId": {"Type": "AWS::EC2::VPC::Id", "Description": "The VPC of the subnets"},
+    "SubnetIds": {
+        "Type": "List<AWS::EC2::Subnet::Id>",
+        "Description": "The private subnets that jobs and models are held to",
+    },
+    "ImageRepository": _text(
+        "The ECR repository of the image that jobs and endpoints run",
+        _REPOSITORY,
+        "mlops-assets/sagemaker",
+    ),
+    "ControlPlaneRepository": _text(
+        "The ECR repository of the image that runs Dagster", _REPOSITORY, "mlops-assets/dagster"
+    ),
+    "ClusterName": _text(
+        "What the ECS cluster is called, and the run's task definition after it",
+        "[a-z][a-z0-9-]{0,31}",
+        "mlops",
+    ),
+    "SigningKeyArn": _text(
+        "An ECC_NIST_P256 key of KMS that signs model packages; empty, none is signed by KMS",
+        f"({_KEY})?",
+        "",
+    ),
+    "AlertTopicArn": _text(
+        "An SNS topic that alerts are sent to; empty, none",
+        "(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)?",
+        "",
+    ),
+    "EventsQueueArn": _text(
+        "The queue that EventBridge sends SageMaker's events to; empty, none",
+        "(arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+)?",
+        "",
+    ),
+    "Approval": {
+        "Type": "String",
+        "Description": "manual - no pipeline approves its own models, whatever it declares",
+        "Default": "declared",
+        "AllowedValues": ["declared", "manual"],
+    },
+    "GitHubRepository": _text(
+        "owner/name of the repository whose main branch may push images; empty, none",
+        "([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)?",
+        "",
+    ),
+}
+
+
+def template(scope: Scope) -> dict[str, Any]:
+    """The template for these pipelines.
+
+    Raises:
+        PolicyError: a role would have more policies than IAM takes.
+    """
+    cut = {policy: documents(policy, scope) for policy in POLICIES}
+    resources: dict[str, Any] = {}
+    # A policy that names its own role is attached from its side: else each would wait for the other.
+    attached_to: dict[str, str] = {}
+    for role, policies in ROLES.items():
+        parts = [part for policy in policies for part in cut[policy]]
+        if len(parts) > _MOST_POLICIES:
+            raise PolicyError(
+                f"{role} would have {len(parts)} policies, IAM takes {_MOST_POLICIES}: give fewer "
+                "pipelines a role in common, or all of them (--any)"
+            )
+        own = {part for policy in policies for part in _naming(role, cut[policy])}
+        attached_to |= dict.fromkeys(own, role)
+        resources[role] = _role(role, [part for part in parts if part not in own])
+    resources["GitHub"] = {
+        "Type": "AWS::IAM::OIDCProvider",
+        "Condition": "OnGitHub",
+        "Properties": {
+            "Url": "https://token.actions.githubusercontent.com",
+            "ClientIdList": ["sts.amazonaws.com"],
+        },
+    }
+    for policy, parts in cut.items():
+        for name, statements in parts.items():
+            resources[name] = _managed(POLICIES[policy].description, statements)
+            if name in attached_to:
+                resources[name]["Properties"]["Roles"] = [{"Ref": attached_to[name]}]
+            if policy == "CiPolicy":
+                resources[name]["Condition"] = "OnGitHub"
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "mlops_assets, iam - roles and policies, generated from the declarations",
+        "Parameters": PARAMETERS,
+        "Conditions": CONDITIONS,
+        "Resources": resources,
+        "Outputs": _outputs(cut["ApproverPolicy"]),
+    }
+
+
+def _naming(role: str, parts: Mapping[str, Sequence[Statement]]) -> set[str]:
+    own = f"${{{role}.Arn}}"
+    return {name for name, some in parts.items() if any(own in each.resources for each in some)}
+
+
+def _managed(description: str, statements: Sequence[Statement]) -> dict[str, Any]:
+    return {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "Description": description,
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [_statement(statement) for statement in statements],
+            },
+        },
+    }
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    body = {key: intrinsic(value) for key, value in as_policy(statement, {}).items()}
+    if not statement.given:
+        return body
+    return {"Fn::If": [statement.given, body, {"Ref": "AWS::NoValue"}]}
+
+
+def intrinsic(value: Any) -> Any:
+    """Placeholders as CloudFormation's functions.
+
+    >>> intrinsic(["${Bucket}", "${Role.Arn}", "a:${Bucket}/*", "plain"])
+    [{'Ref': 'Bucket'}, {'Fn::GetAtt': ['Role', 'Arn']}, {'Fn::Sub': 'a:${Bucket}/*'}, 'plain']
+    """
+    if isinstance(value, Mapping):
+        return {key: intrinsic(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [intrinsic(each) for each in value]
+    if alone := re.fullmatch(r"\$\{([^}]+)\}", value):
+        name, dot, attribute = alone[1].partition(".")
+        return {"Fn::GetAtt": [name, attribute]} if dot else {"Ref": name}
+    return {"Fn::Sub": value} if "${" in value else value
+
+
+_TRUST: dict[str, tuple[str, dict[str, Any], str]] = {
+    # role: (description, principal, the source that the service acts for)
+    "DagsterRole": (
+        "Dagster's tasks and the runs that they start",
+        {"Service": "ecs-tasks.amazonaws.com"},
+        arn("ecs", "*"),
+    ),
+    "ExecutionRole": (
+        "What training jobs and endpoints may do",
+        {"Service": "sagemaker.amazonaws.com"},
+        arn("sagemaker", "*"),
+    ),
+    "TaskExecutionRole": (
+        "ECS itself, before a container starts - image, secrets, logs",
+        {"Service": "ecs-tasks.amazonaws.com"},
+        arn("ecs", "*"),
+    ),
+}
+
+
+def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
+    attached = [{"Ref": policy} for policy in policies]
+    if role == "CiRole":
+        return {
+            "Type": "AWS::IAM::Role",
+            "Condition": "OnGitHub",
+            "Properties": {
+                "Description": "GitHub Actions on the main branch, by OIDC - no key to keep",
+                "AssumeRolePolicyDocument": _trust(
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Federated": {"Ref": "GitHub"}},
+                        "Action": "sts:AssumeRoleWithWebIdentity",
+                        "Condition": {
+                            "StringEquals": {
+                                "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+                                "token.actions.githubusercontent.com:sub": {
+                                    "Fn::Sub": "repo:${GitHubRepository}:ref:refs/heads/main"
+                                },
+                            }
+                        },
+                    }
+                ),
+                "ManagedPolicyArns": attached,
+                "MaxSessionDuration": 3600,
+            },
+        }
+    description, principal, source = _TRUST[role]
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "Description": description,
+            "AssumeRolePolicyDocument": _trust(
+                {
+                    "Effect": "Allow",
+                    "Principal": principal,
+                    "Action": "sts:AssumeRole",
+                    "Condition": {
+                        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+                        "ArnLike": {"aws:SourceArn": {"Fn::Sub": source}},
+                    },
+                }
+            ),
+            "ManagedPolicyArns": attached,
+        },
+    }
+
+
+def _trust(statement: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [dict(statement)]}
+
+
+def _outputs(approving: Mapping[str, Any]) -> dict[str, Any]:
+    def of(description: str, value: Any, condition: str = "") -> dict[str, Any]:
+        found = {"Description": description, "Value": value}
+        return {"Condition": condition, **found} if condition else found
+
+    return {
+        "RoleArn": of("MLOPS_ROLE_ARN", {"Fn::GetAtt": ["ExecutionRole", "Arn"]}),
+        "SigningKey": of("MLOPS_SIGNING_KEY", {"Ref": "SigningKeyArn"}, "Signs"),
+        "VerifyKey": of("MLOPS_VERIFY_KEY", {"Ref": "SigningKeyArn"}, "Signs"),
+        "DagsterRoleArn": of(
+            "The role of Dagster's tasks", {"Fn::GetAtt": ["DagsterRole", "Arn"]}
+        ),
+        "TaskExecutionRoleArn": of(
+            "The role by which ECS starts those tasks", {"Fn::GetAtt": ["TaskExecutionRole", "Arn"]}
+        ),
+        "CiRoleArn": of(
+            "The role that GitHub Actions assumes", {"Fn::GetAtt": ["CiRole", "Arn"]}, "OnGitHub"
+        ),
+        **{
+            f"{name}Arn": of(
+                "Attach to people who approve models, and to nothing that runs by itself",
+                {"Ref": name},
+            )
+            for name in approving
+        },
+    }

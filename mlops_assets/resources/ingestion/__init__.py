@@ -1,0 +1,1 @@
+"""Sources in AWS: what Firehose delivers, tables of Glue by Athena, tables of Redshift."""

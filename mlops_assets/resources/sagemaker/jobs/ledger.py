@@ -1,0 +1,86 @@
+"""What a pipeline's jobs of a day have cost, or may yet: one entry a job in the object store.
+
+An entry puts the most aside that the job can cost, before the job is asked for; when the job has
+ended, whoever looks next writes what it did cost. Here: entries. Not here: how much is allowed
+(guard.py). Days are UTC; a job counts on the day that it was asked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from mlops_assets.objects import Objects
+
+# A job that is not there so long after it was put aside for was refused by SageMaker.
+_REFUSED_AFTER = dt.timedelta(minutes=10)
+
+
+class Entry(BaseModel):
+    """One job's part of a day; ``settled``: it is what the job has cost, and stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: str
+    job: str
+    at: dt.datetime
+    usd: float
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The entries below ``uri``, by pipeline and day."""
+
+    objects: Objects
+    uri: str
+
+    def put_aside(self, pipeline: str, entry: Entry) -> None:
+        """Keep an entry; one that is there already stays (the same job, asked for again)."""
+        uri = self._entry(pipeline, entry)
+        self.objects.write_if_absent(uri, entry.model_dump_json().encode())
+
+    def release(self, pipeline: str, entry: Entry) -> None:
+        self.objects.delete(self._entry(pipeline, entry))
+
+    def spent(
+        self, pipeline: str, now: dt.datetime, cost: Callable[[Entry], float | None]
+    ) -> float:
+        """USD of a pipeline on the day of ``now``, what is put aside included.
+
+        Args:
+            cost: of an entry's job once it has ended; None while it may go on. A job that is not
+                there costs NaN.
+        """
+        total = 0.0
+        for info in list(self.objects.list(self._day(pipeline, now))):
+            entry = Entry.model_validate_json(self.objects.read(info.uri))
+            total += entry.usd if entry.settled else self._settle(pipeline, entry, now, cost)
+        return total
+
+    def _settle(
+        self,
+        pipeline: str,
+        entry: Entry,
+        now: dt.datetime,
+        cost: Callable[[Entry], float | None],
+    ) -> float:
+        usd = cost(entry)
+        if usd is None:
+            return entry.usd
+        if usd != usd:  # no such job
+            if now - entry.at < _REFUSED_AFTER:
+                return entry.usd
+            usd = 0.0
+        done = entry.model_copy(update={"usd": usd, "settled": True})
+        self.objects.write(self._entry(pipeline, entry), done.model_dump_json().encode())
+        return usd
+
+    def _day(self, pipeline: str, at: dt.datetime) -> str:
+        return f"{self.uri}/{pipeline or 'of-no-pipeline'}/{at.astimezone(dt.UTC):%Y-%m-%d}/"
+
+    def _entry(self, pipeline: str, entry: Entry) -> str:
+        return f"{self._day(pipeline, entry.at)}{entry.operation}-{entry.job}.json"

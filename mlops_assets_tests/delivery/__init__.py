@@ -1,0 +1,1 @@
+"""Helpers of the tests of how the project is built, audited and delivered."""
