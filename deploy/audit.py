@@ -19,10 +19,11 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SBOM = ROOT / "build" / "sbom.cdx.json"
@@ -32,6 +33,9 @@ OSV = "https://api.osv.dev/v1/query"
 KNOWN_WEAK = "pyyaml==5.3.1"
 # What only looks like a secret, as patterns of the whole value, with why it is none.
 NO_SECRETS = {
+    "true|false": "says whether there is one",
+    r"arn:.*|[!{].*|.*\}\}|GetSecretValue": "where, or how, one is found",
+    r"(?!BEGIN )\S+ .*": "a sentence about one",
     "any|local": "keys for servers on this machine, which check none",
     "secret|canary-4711": "planted by tests, which look for where they turn up",
     "3f4afb45d1631e50": "a fingerprint, in a doctest",
@@ -66,6 +70,25 @@ def advisories(
     locks: Sequence[Path], *, osv: str = OSV, accepted: Sequence[LetThrough] = ()
 ) -> Verdict:
     """Ask about every pinned version of the locks, and about one that is known to be weak."""
+    with tempfile.TemporaryDirectory() as scratch:
+        weak = Path(scratch, "weak.txt")
+        weak.write_text(KNOWN_WEAK)
+        control, said = _pip_audit(weak, osv, "--no-deps")
+    if not any(found["vulns"] for found in control):
+        return Verdict(asked=False, said=said or f"{osv} knows nothing of {KNOWN_WEAK}")
+    answers = {}
+    for lock in locks:
+        answers[lock.name], said = _pip_audit(lock, osv, "--require-hashes")
+        silent = [each["name"] for each in answers[lock.name] if "skip_reason" in each]
+        if silent or not answers[lock.name]:
+            return Verdict(asked=False, said=said or f"no answer about {', '.join(silent)}")
+    return judged(answers, accepted)
+
+
+def judged(
+    answers: Mapping[str, Sequence[Mapping[str, Any]]], accepted: Sequence[LetThrough]
+) -> Verdict:
+    """What pip-audit answered for each lock, less what is let through today."""
     today = datetime.now(UTC).date()
     standing = {each.id for each in accepted if today <= each.until}
     findings = [
@@ -73,25 +96,15 @@ def advisories(
         for each in accepted
         if each.id not in standing
     ]
-    with tempfile.TemporaryDirectory() as scratch:
-        weak = Path(scratch, "weak.txt")
-        weak.write_text(KNOWN_WEAK)
-        control, said = _pip_audit(weak, osv, "--no-deps")
-        if not any(found["vulns"] for found in control):
-            return Verdict(asked=False, said=said or f"{osv} knows nothing of {KNOWN_WEAK}")
-    for lock in locks:
-        found, said = _pip_audit(lock, osv, "--require-hashes")
-        silent = [each["name"] for each in found if "skip_reason" in each]
-        if not found or silent:
-            return Verdict(asked=False, said=said or f"no answer about {', '.join(silent)}")
-        findings += [
-            f"{lock.name}: {each['name']} {each['version']}: {weakness['id']}, mended in "
-            f"{', '.join(weakness['fix_versions']) or 'no version yet'}"
-            for each in found
-            for weakness in each["vulns"]
-            if standing.isdisjoint({weakness["id"], *weakness["aliases"]})
-        ]
-    return Verdict(tuple(findings), said=f"{len(locks)} locks")
+    findings += [
+        f"{lock}: {package['name']} {package['version']}: {weakness['id']}, mended in "
+        f"{', '.join(weakness['fix_versions']) or 'no version yet'}"
+        for lock, packages in answers.items()
+        for package in packages
+        for weakness in package["vulns"]
+        if standing.isdisjoint({weakness["id"], *weakness["aliases"]})
+    ]
+    return Verdict(tuple(findings), said=f"{len(answers)} locks")
 
 
 def _pip_audit(requirements: Path, osv: str, *options: str) -> tuple[list[dict], str]:
@@ -147,9 +160,10 @@ def secrets(root: Path, names: Sequence[str] = ()) -> Verdict:
         return Verdict(said="no files")
     done = subprocess.run(
         [
-            *(str(Path(sys.executable).with_name("detect-secrets")), "-C", str(root)),
-            *("scan", "--no-verify", "--exclude-secrets", f"^({'|'.join(NO_SECRETS)})$", *files),
+            *(str(Path(sys.executable).with_name("detect-secrets")), "scan", "--no-verify"),
+            *("--exclude-secrets", f"^({'|'.join(NO_SECRETS)})$", *files),
         ],
+        cwd=root,
         capture_output=True,
         text=True,
         check=True,

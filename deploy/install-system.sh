@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.." || exit
 
 missing=()
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+    missing+=(postgresql)
 "$(deploy/find-python.sh)" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null || exit 0
 

@@ -61,8 +61,9 @@ def build_assets(pipeline: MLPipeline) -> list[dg.AssetsDefinition]:
 
 def build_placement(settings: Settings) -> Placement:
     """Role, image, network and key of every job and endpoint."""
+    own = {"mlops:environment": settings.environment} if settings.environment else {}
     if settings.is_local:
-        return Placement(region=settings.region)
+        return Placement(region=settings.region, tags=own)
     return Placement(
         role_arn=settings.role_arn,
         image_uri=settings.image_uri,
@@ -73,7 +74,7 @@ def build_placement(settings: Settings) -> Placement:
         security_groups=settings.security_groups,
         kms_key_arn=settings.kms_key_arn,
         alarm_period_s=60,
-        tags={"mlops:platform": "mlops_assets"},
+        tags={"mlops:platform": "mlops_assets", **own},
     )
 
 
@@ -141,7 +142,10 @@ def build_defs(
         resources: replaces resources by name; tests pass theirs instead of patching.
     """
     settings = settings or Settings.load()
-    pipelines = declared(settings.pipelines) if pipelines is None else tuple(pipelines)
+    if pipelines is None:
+        pipelines = declared(settings.pipelines, settings.environment)
+    else:
+        pipelines = tuple(pipelines)
     assets = [build_assets(pipeline) for pipeline in pipelines]
     found = [targets(*pair) for pair in zip(pipelines, assets, strict=True)]
     return dg.Definitions(
@@ -153,7 +157,8 @@ def build_defs(
         jobs=[job for each in found for job in sensors.build_jobs(each)],
         sensors=[
             *(sensor for each in found for sensor in sensors.build(each)),
-            *events.build(found, settings.events_queue_url),
+            # A message is taken once: a branch would take everybody else's.
+            *events.build(found, "" if settings.environment else settings.events_queue_url),
         ],
         schedules=[schedule for each in found for schedule in sensors.build_schedules(each)],
         resources={**build_resources(settings, pipelines), **(resources or {})},

@@ -29,6 +29,7 @@ from mlops_assets.declaration import (
     check_online,
     require,
 )
+from mlops_assets.engines import Engine, Spark, check_engine
 from mlops_assets.limits import Limits
 from mlops_assets.ml import baselines
 from mlops_assets.monitors import (
@@ -95,6 +96,7 @@ __all__ = [
     "Serverless",
     "Shadow",
     "Source",
+    "Spark",
     "Split",
     "Thresholds",
     "Training",
@@ -124,6 +126,7 @@ class MLPipeline:
             ``clean`` is known at event time − horizon.
         tuning: where to look for better hyperparameters than ``training``'s; None: use those.
         batch: how whole partitions are predicted; None: there is no station ``predictions``.
+        engine: where ``clean`` and ``features`` run; `Spark` where partitions outgrow a machine.
         limits: what its jobs and endpoint may ask for at most, beside what the platform sets.
         personal: columns that are redacted in quarantine, samples and reports.
 
@@ -159,6 +162,7 @@ class MLPipeline:
     alerts: Alerts = field(default_factory=Alerts)
     personal: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    engine: Engine = "pandas"
 
     def __post_init__(self) -> None:
         check_identity(self.name, self.owners)
@@ -199,6 +203,7 @@ class MLPipeline:
             )
         if self.tuning is not None:
             check_tuning(self.tuning, metrics=self.training.metrics, label=self.label.column)
+        check_engine(self.engine, event_time=self.event_time, look_back=bool(self.lookback))
         self.monitors.check_label(self.label)
         for baseline in self.baselines:
             fitting = [name for name, kinds in baselines.NAMES.items() if self.label.kind in kinds]

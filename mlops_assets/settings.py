@@ -41,6 +41,9 @@ class Settings(BaseSettings):
 
     env: Literal["local", "aws"] = "local"
     home: Path = Field(default_factory=lambda: Path.cwd() / ".mlops")
+    # A branch's environment, such as pr12 (`mlops env create`): folders, tables, endpoints and
+    # asset keys of its own, beside those of everybody else. Empty: everybody else's.
+    environment: str = Field(default="", pattern=r"^([a-z][a-z0-9]{0,15})?$")
     region: str = Field(default_factory=lambda: os.environ.get("AWS_REGION", "us-east-1"))
     pipelines: Annotated[tuple[str, ...], NoDecode] = ()
     bucket: str = ""
@@ -137,7 +140,7 @@ class Settings(BaseSettings):
                 if not getattr(settings, field):
                     raise SettingsError(
                         f"{_variable(field)} is not set: MLOPS_ENV=aws needs {purpose} "
-                        "(deploy/cloudformation/core.yaml prints it as an output)"
+                        "(the stacks of deploy/ put it out: deploy/README.md)"
                     )
         return settings
 
@@ -147,8 +150,15 @@ class Settings(BaseSettings):
 
     @property
     def lake_bucket(self) -> str:
-        """The bucket of datasets, artifacts and records; a directory of ``home`` locally."""
-        return self.bucket or "mlops-local"
+        """Where datasets, artifacts and records are: the bucket (a directory of ``home`` locally),
+        in a branch's environment a folder of it."""
+        bucket = self.bucket or "mlops-local"
+        return f"{bucket}/{environment_folder(self.environment)}" if self.environment else bucket
+
+    @property
+    def own_home(self) -> Path:
+        """Where the lake is on this machine: of everybody, or of a branch's environment."""
+        return self.home / environment_folder(self.environment)
 
     @property
     def sagemaker_home(self) -> Path:
@@ -180,7 +190,7 @@ class Settings(BaseSettings):
     def lake_catalog(self) -> Mapping[str, str]:
         """pyiceberg's catalog properties: SQLite and a directory, or Glue and S3."""
         if self.is_local:
-            lake = self.home / "lake"
+            lake = self.own_home / "lake"
             return {
                 "type": "sql",
                 "uri": f"sqlite:///{lake / 'catalog.db'}",
@@ -188,7 +198,7 @@ class Settings(BaseSettings):
             }
         catalog = {
             "type": "glue",
-            "warehouse": f"s3://{self.bucket}/lake",
+            "warehouse": f"s3://{self.lake_bucket}/lake",
             "glue.region": self.region,
             "s3.region": self.region,
         }
@@ -200,6 +210,15 @@ class Settings(BaseSettings):
             if endpoint:
                 catalog[f"{service}.endpoint"] = endpoint
         return catalog
+
+
+def environment_folder(environment: str) -> str:
+    """The folder of a branch's environment; empty for everybody else's.
+
+    >>> environment_folder("pr12")
+    'environments/pr12'
+    """
+    return f"environments/{environment}" if environment else ""
 
 
 # Variables that share our prefix and are read by other parts of the project.

@@ -68,6 +68,7 @@ class Stacks:
         self.cloudformation.create_change_set(
             StackName=stack,
             ChangeSetName=change,
+            ChangeSetType="UPDATE",
             UsePreviousTemplate=True,
             Parameters=[
                 {"ParameterKey": name, "ParameterValue": parameters[name]}

@@ -82,7 +82,7 @@ class Targets:
         return dg.define_asset_job(
             f"{self.pipeline.name}_predictions",
             selection=self.selection("predictions"),
-            description="Predicts whole partitions by a batch transform with the model that serves.",
+            description="A batch transform of whole partitions, by the model that serves.",
             tags=self.tags,
         )
 

@@ -28,6 +28,7 @@ __all__ = [
     "check_rows",
     "failure_summary",
     "quarantine",
+    "unique_keys",
 ]
 
 REDACTED = "«redacted»"
@@ -42,7 +43,9 @@ class RowReport:
     failures: pd.DataFrame
 
 
-def check_rows(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> RowReport:
+def check_rows(
+    frame: pd.DataFrame, schema: type[pa.DataFrameModel], *, part: bool = False
+) -> RowReport:
     """Judge every row by the schema: nullability, field checks, row checks, uniqueness.
 
     Beyond pandera's rules, a float must be finite (unless the field's metadata says
@@ -58,9 +61,12 @@ def check_rows(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> RowRepor
     SchemaMismatch when the frame as a whole does not fit: a missing column, a wrong dtype, an
     unexpected column under strict, a check that answers for the whole frame and fails. Whatever
     a check function raises propagates: it is a bug, not bad data.
+
+    Of a ``part`` of a frame that came whole through `check_columns`, uniqueness is not judged, and
+    a column whose values all have no place in its dtype has bad rows, where the whole would not fit.
     """
     model = schema.to_schema()
-    columns = typed_columns(frame, model)
+    columns = typed_columns(frame, model, part=part)
     found: list[tuple[str, str, np.ndarray, np.ndarray | None]] = []
     accepted = np.ones(len(frame), dtype=bool)
 
@@ -78,7 +84,7 @@ def check_rows(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> RowRepor
             for name, rows in rows_rules.frame_failures(check, typed):
                 reject(name, rows_rules.rule_name(check), rows)
     candidates = np.flatnonzero(accepted)
-    for key in _keys(model, columns):
+    for key in [] if part else unique_keys(schema):
         for rule, rows, other in rows_unique.duplicates(frame, key, candidates):
             reject(", ".join(key), rule, rows, other)
     return RowReport(accepted, _failures(frame, found))
@@ -87,6 +93,13 @@ def check_rows(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> RowRepor
 def check_columns(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> None:
     """SchemaMismatch unless the frame has the schema's columns and dtypes; no row is judged."""
     typed_columns(frame, schema.to_schema())
+
+
+def unique_keys(schema: type[pa.DataFrameModel]) -> list[list[str]]:
+    """The columns, or columns together, whose values the schema says to be unique."""
+    model = schema.to_schema()
+    keys = [[str(name)] for name, column in model.columns.items() if column.unique]
+    return [*keys, list(model.unique)] if model.unique else keys
 
 
 def accepted_rows(
@@ -152,11 +165,6 @@ def failure_summary(report: RowReport) -> pd.DataFrame:
 def _typed_frame(columns: list[TypedColumn]) -> pd.DataFrame:
     """The typed columns side by side, without the rows that one of them has no value for."""
     return pd.concat([c.values.rename(c.name) for c in columns], axis=1, join="inner")
-
-
-def _keys(model: pa.DataFrameSchema, columns: list[TypedColumn]) -> list[list[str]]:
-    keys = [[column.name] for column in columns if column.schema.unique]
-    return [*keys, list(model.unique)] if model.unique else keys
 
 
 def _failures(

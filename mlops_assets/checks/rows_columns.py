@@ -35,19 +35,22 @@ class TypedColumn:
     missing: Positions
 
 
-def typed_columns(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[TypedColumn]:
+def typed_columns(
+    frame: pd.DataFrame, schema: pa.DataFrameSchema, *, part: bool = False
+) -> list[TypedColumn]:
     """The frame's columns under the schema, in the schema's order, or SchemaMismatch.
 
     A column of dtype object is typed value by value: that is how a mixed column (one 2^63, one
     lone surrogate) arrives from a tolerant reader. A column without a single value fits every
-    dtype, since CSV and JSON give an empty column no type.
+    dtype, since CSV and JSON give an empty column no type. In a ``part`` of a frame, one whose values
+    all misfit does too.
     """
     _require_supported(schema)
     matched = _matched(frame, schema)
     problems: list[str] = []
     columns = []
     for name, column in matched:
-        typed = _typed(name, column, frame[name].set_axis(range(len(frame))))
+        typed = _typed(name, column, frame[name].set_axis(range(len(frame))), part)
         if isinstance(typed, str):
             problems.append(typed)
         else:
@@ -110,7 +113,7 @@ def _listed(names: Any, most: int = 12) -> str:
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _typed(name: str, column: pa.Column, values: pd.Series) -> TypedColumn | str:
+def _typed(name: str, column: pa.Column, values: pd.Series, part: bool) -> TypedColumn | str:
     nowhere = np.empty(0, dtype=np.int64)
     mixed = values.dtype == object
     if column.dtype is None or (_has_dtype(values, column) and not (mixed and _kind(column))):
@@ -124,7 +127,7 @@ def _typed(name: str, column: pa.Column, values: pd.Series) -> TypedColumn | str
     if fits is not None:
         fitting[:] = [fits(value) for value in values.to_numpy()]
         fitting &= ~absent.to_numpy()
-        if not fitting.any() and not absent.all():
+        if not (fitting.any() or absent.all() or part):
             first = values[~absent].iloc[0]
             return _mismatch(name, column, f"objects such as {type(first).__name__}")
     misfits = ~fitting & ~absent.to_numpy()

@@ -251,6 +251,35 @@ def iam(
     )
 
 
+branches = typer.Typer(
+    help="A branch's environment: folders, tables and endpoints of its own, compute of all.",
+    no_args_is_help=True,
+)
+app.add_typer(branches, name="env")
+Environment = Annotated[
+    str, typer.Argument(help="Up to 16 lower-case letters and digits, such as pr12.")
+]
+
+
+@branches.command("create")
+def create_environment(name: Environment) -> None:
+    """Make it, and say how it is used. Done twice, it is the same one."""
+    from mlops_assets.cli.environments import create
+
+    create(name)
+
+
+@branches.command("delete")
+def delete_environment(
+    name: Environment,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only say what.")] = False,
+) -> None:
+    """Say what has its name and its tag, or remove that, and nothing else."""
+    from mlops_assets.cli.environments import delete
+
+    delete(name, yes=yes)
+
+
 def main() -> None:
     """The console script: expected errors are one line, bugs keep their traceback."""
     import sys

@@ -5,6 +5,7 @@ it (`assets.monitoring.explaining.explanation_trace`).
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
@@ -50,7 +51,8 @@ def run(name: str, event_id: str, *, partition: str | None = None, as_json: bool
         # Not by rich, which would wrap and colour it.
         print(found.model_dump_json(indent=2))
     else:
-        show(found, label=pipeline.label.column, binary=pipeline.label.kind == "binary")
+        told = pipeline.label
+        show(found, label=told.column, binary=told.kind == "binary", classes=told.classes)
 
 
 def _prove(world: World, pipeline: MLPipeline, found: Trace) -> None:
@@ -70,11 +72,15 @@ def _prove(world: World, pipeline: MLPipeline, found: Trace) -> None:
     )
 
 
-def show(found: Trace, *, label: str, binary: bool) -> None:
-    """Print it in the order in which a person asks: what, why, was it true, whose, from what."""
+def show(found: Trace, *, label: str, binary: bool, classes: Sequence[str] = ()) -> None:
+    """Print it in the order in which a person asks: what, why, was it true, whose, from what.
+
+    Args:
+        classes: their names by number, where the label has several.
+    """
     console.print()
     console.print(f"[bold]{escape(found.pipeline)}[/] event [bold]{escape(found.event_id)}[/]")
-    _facts("Prediction", _prediction(found, label))
+    _facts("Prediction", _prediction(found, label, classes))
     if found.why:
         _why(found.why, binary=binary, sent_differs=found.offline)
     if found.model:
@@ -94,10 +100,16 @@ def show(found: Trace, *, label: str, binary: bool) -> None:
     console.print()
 
 
-def _prediction(found: Trace, label: str) -> dict[str, str]:
+def _named(value: float, classes: Sequence[str]) -> str | None:
+    """The name of a class that is told by its number; None where it is no such number."""
+    there = value in range(len(classes))
+    return escape(classes[int(value)]) if there else None
+
+
+def _prediction(found: Trace, label: str, classes: Sequence[str]) -> dict[str, str]:
     last = found.answers[-1]
     facts = {
-        label: f"[bold]{found.prediction:.4f}[/]",
+        label: f"[bold]{_named(found.prediction, classes) or f'{found.prediction:.4f}'}[/]",
         "event time": found.event_time or "none",
         "partition": found.partition,
         "asked at": f"{last.at}, variant {last.variant}",
@@ -110,7 +122,8 @@ def _prediction(found: Trace, label: str) -> dict[str, str]:
     else:
         since = found.label.known_at or "it is not said when"
         by = " by ".join(dict.fromkeys([found.label.source, found.label.provenance]))
-        facts["what came true"] = f"[bold]{found.label.value:g}[/], known since {since} ({by})"
+        true = _named(found.label.value, classes) or f"{found.label.value:g}"
+        facts["what came true"] = f"[bold]{true}[/], known since {since} ({by})"
     return facts
 
 

@@ -57,7 +57,7 @@ def run(
     }
     text = _yaml(found, values) if as_yaml else _json(found, values, alone=policy is not None)
     typer.echo(text)
-    if missing := sorted(set(re.findall(r"\$\{([^}]+)\}", text))):
+    if missing := sorted(set(re.findall(r"\$\{(?!aws:)([^}]+)\}", text))):
         typer.secho(
             f"To fill in: {', '.join(missing)}. MLOPS_ENV=aws with the outputs of the stacks fills "
             "in what it knows (deploy/README.md).",

@@ -67,8 +67,12 @@ class World:
             shutil.copyfile(config, home / "dagster.yaml")
         return home
 
+    @property
+    def pipelines(self) -> tuple[MLPipeline, ...]:
+        return declared(self.settings.pipelines, self.settings.environment)
+
     def pipeline(self, name: str) -> MLPipeline:
-        pipelines = declared(self.settings.pipelines)
+        pipelines = self.pipelines
         for pipeline in pipelines:
             if pipeline.name == name:
                 return pipeline
@@ -79,7 +83,7 @@ class World:
     def _resources(self) -> dict[str, Any]:
         from mlops_assets.definitions import build_resources
 
-        return build_resources(self.settings, declared(self.settings.pipelines))
+        return build_resources(self.settings, self.pipelines)
 
     @property
     def sagemaker(self) -> SageMakerResource:

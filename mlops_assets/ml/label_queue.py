@@ -24,12 +24,25 @@ CHANCE = 0.1
 
 
 def uncertainty(predictions: ArrayLike) -> NDArray[np.float64]:
-    """How undecided probabilities are: 1 at one half, 0 where the model is sure.
+    """How undecided a model is between its two most probable answers: 1 where they are equally
+    probable, 0 where it is sure of one.
+
+    Of several classes 1 minus the margin between the best two (Scheffer, Decomain and Wrobel,
+    "Active Hidden Markov Models for Information Extraction", 2001, section 3); of two, the same.
+
+    Args:
+        predictions: (rows,) probabilities of the positive class, or (rows, classes) of each.
 
     >>> uncertainty([0.5, 0.9, 0.0]).round(3).tolist()
     [1.0, 0.2, 0.0]
+    >>> uncertainty([[0.45, 0.45, 0.1], [0.1, 0.8, 0.1]]).round(3).tolist()
+    [1.0, 0.3]
     """
-    return np.asarray(1 - 2 * np.abs(np.asarray(predictions, float) - 0.5), dtype=np.float64)
+    told = np.asarray(predictions, float)
+    if told.ndim == 1:
+        return np.asarray(1 - 2 * np.abs(told - 0.5), dtype=np.float64)
+    best = np.sort(told, axis=1)[:, -2:]
+    return np.asarray(1 - (best[:, 1] - best[:, 0]), dtype=np.float64)
 
 
 def unusual(

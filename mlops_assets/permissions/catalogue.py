@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlops_assets.permissions import container, control_plane, jobs, lake, people, serving
+from mlops_assets.permissions import container, control_plane, jobs, lake, people, serving, sources
 from mlops_assets.permissions.statement import Statement
 
 
@@ -22,6 +22,7 @@ class Policy:
 
 POLICIES: dict[str, Policy] = {
     "LakePolicy": Policy("The lake - objects, key, tables - for whoever runs Dagster", lake.LAKE),
+    "SourcesPolicy": Policy("Where rows come from, for whoever runs Dagster", sources.SOURCES),
     "PlatformPolicy": Policy("Jobs and the registry, for whoever runs Dagster", jobs.JOBS),
     "ServingPolicy": Policy(
         "Endpoints, rollouts and predictions, for whoever runs Dagster", serving.SERVING
@@ -29,9 +30,7 @@ POLICIES: dict[str, Policy] = {
     "FeaturesPolicy": Policy("Online features, for whoever runs Dagster", serving.FEATURES),
     "RunsPolicy": Policy("Starting and stopping runs on ECS, for Dagster", control_plane.RUNS),
     "JobPolicy": Policy("What jobs and endpoints may do", container.CONTAINER),
-    "TasksPolicy": Policy(
-        "What ECS needs to start Dagster's containers", control_plane.TASKS
-    ),
+    "TasksPolicy": Policy("What ECS needs to start Dagster's containers", control_plane.TASKS),
     "ApproverPolicy": Policy(
         "Approving models, for people only, beside the policies of whoever runs Dagster",
         people.APPROVER,
@@ -40,7 +39,7 @@ POLICIES: dict[str, Policy] = {
 }
 
 # Whoever runs Dagster: its tasks on ECS, or a person's machine (RunsPolicy is the tasks' alone).
-OPERATOR = ("LakePolicy", "PlatformPolicy", "ServingPolicy", "FeaturesPolicy")
+OPERATOR = ("LakePolicy", "SourcesPolicy", "PlatformPolicy", "ServingPolicy", "FeaturesPolicy")
 ROLES: dict[str, tuple[str, ...]] = {
     "DagsterRole": (*OPERATOR, "RunsPolicy"),
     "ExecutionRole": ("JobPolicy",),

@@ -21,8 +21,10 @@ CONTAINER = (
     Statement(
         sid="Inputs",
         actions=("s3:GetObject",),
-        resources=objects("code/", "datasets/{name}/", "pipes/{job}-", "pipes/{short}-"),
-        because="Code, data sets, and Dagster's context: read, never written.",
+        resources=objects(
+            "artifacts/{name}/", "code/", "datasets/{name}/", "pipes/{job}-", "pipes/{short}-"
+        ),
+        because="Sealed artifacts, code, data sets, Dagster's context: read, never written.",
     ),
     Statement(
         sid="Outputs",

@@ -14,6 +14,7 @@ KEY = "${KmsKeyArn}"
 OF_PIPELINE = (
     "alerts",
     "answers",
+    "artifacts",
     "begun",
     "captured",
     "captures",
@@ -63,20 +64,6 @@ LAKE = (
             "training/{job}-",
         ),
         because="Rows, records, captures and artifacts, folder by folder.",
-    ),
-    Statement(
-        sid="SourceObjects",
-        actions=("s3:GetObject",),
-        resources=("arn:${AWS::Partition}:s3:::{source}*",),
-        because="Where the rows come from, where that is a location in S3.",
-        needs="s3_source",
-    ),
-    Statement(
-        sid="FindSourceObjects",
-        actions=("s3:GetBucketLocation", "s3:ListBucket"),
-        resources=("arn:${AWS::Partition}:s3:::{source_bucket}",),
-        because="Which files the source has.",
-        needs="s3_source",
     ),
     Statement(
         sid="Key",

@@ -5,10 +5,12 @@ Here: from `MLPipeline` to names. Not here: the statements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from mlops_assets.permissions.statement import Names
 from mlops_assets.pipeline import MLPipeline
+
+_INGESTION = "mlops_assets.resources.ingestion."
 
 FEATURES: dict[str, Callable[[MLPipeline], bool]] = {
     "asynchronous": lambda p: p.endpoint.asynchronous is not None,
@@ -20,7 +22,12 @@ FEATURES: dict[str, Callable[[MLPipeline], bool]] = {
     "online": lambda p: p.endpoint.online is not None,
     # No station is a processing job: asked for by `mlops iam --with processing`.
     "processing": lambda p: False,
-    "s3_source": lambda p: bool(_location(p)),
+    "athena": lambda p: "athena_table" in _source(p),
+    "ingestion": lambda p: type(p.source).__module__.startswith(_INGESTION),
+    "redshift": lambda p: "redshift_database" in _source(p),
+    "redshift_secret": lambda p: "redshift_secret" in _source(p),
+    "redshift_user": lambda p: "redshift_user" in _source(p),
+    "s3_source": lambda p: "s3_location" in _source(p),
     "temporary_endpoints": lambda p: p.endpoint.load_test is not None or p.endpoint.stop_when_idle,
     "tuning": lambda p: p.tuning is not None,
 }
@@ -32,14 +39,32 @@ def features(pipeline: MLPipeline) -> frozenset[str]:
 
 
 def names(pipeline: MLPipeline) -> Names:
-    """What the pipeline's things are called."""
-    return Names(name=pipeline.name, slug=pipeline.slug, source=_location(pipeline))
+    """What the pipeline's things are called, and where its rows come from."""
+    return Names(name=pipeline.name, slug=pipeline.slug, source=_source(pipeline))
 
 
-def _location(pipeline: MLPipeline) -> str:
-    location = str(getattr(pipeline.source, "location", ""))
-    return location.removeprefix("s3://") if location.startswith("s3://") else ""
+def _source(pipeline: MLPipeline) -> dict[str, str]:
+    """The source's place in AWS, by the placeholders of statements; empty: it has none.
 
-
-def unknown(given: Iterable[str]) -> list[str]:
-    return sorted(set(given) - FEATURES.keys())
+    Read of the fields that the sources of `resources` have: those that a person writes for
+    themselves say by the same ones what they need.
+    """
+    source = pipeline.source
+    location = str(getattr(source, "location", ""))
+    table = str(getattr(source, "table", ""))
+    database = getattr(source, "database", "")
+    if location.startswith("s3://"):
+        place = location.removeprefix("s3://")
+        return {"s3_location": place, "s3_bucket": place.partition("/")[0]}
+    if table and isinstance(database, str) and hasattr(source, "workgroup"):
+        found = {"database": database, "table": table, "workgroup": source.workgroup}
+        return {f"athena_{name}": value for name, value in found.items()}
+    if table and hasattr(database, "cluster"):
+        found = {
+            "cluster": database.cluster,
+            "database": database.database,
+            "secret": database.secret_arn.rpartition(":secret:")[2],
+            "user": "" if database.secret_arn else database.user,
+        }
+        return {f"redshift_{name}": value for name, value in found.items() if value}
+    return {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlops_assets.permissions.catalogue import POLICIES
@@ -71,30 +72,45 @@ def statements(policy: str, scope: Scope) -> list[Statement]:
 def documents(policy: str, scope: Scope) -> dict[str, list[Statement]]:
     """``{name: statements}``: one policy, or several where one would be too large for IAM.
 
-    Denials stand in each, so that no part can be attached without them.
+    Denials stand in each, at its end, so that no part can be attached without them.
 
     Raises:
-        PolicyError: one statement alone is too large.
+        PolicyError: one statement about one resource, beside the denials, is too large.
     """
     found = statements(policy, scope)
     denials = [statement for statement in found if statement.deny]
+    room = LIMIT - size(denials)
     parts: list[list[Statement]] = [[]]
     for statement in (each for each in found if not each.deny):
-        if parts[-1] and size([*parts[-1], statement, *denials]) > LIMIT:
-            parts.append([])
-        parts[-1].append(statement)
-        if size([*parts[-1], *denials]) > LIMIT:
-            raise PolicyError(
-                f"{policy}: statement {statement.sid} is larger than IAM's {LIMIT:,} characters. "
-                "Give fewer pipelines a role in common, or all of them (--any)"
-            )
-    chosen = [{*map(id, part), *map(id, denials)} for part in parts]
-    # In the catalogue's order, which reads best.
+        for piece in _pieces(statement, room):
+            if parts[-1] and size([*parts[-1], piece, *denials]) > LIMIT:
+                parts.append([])
+            parts[-1].append(piece)
     return {
-        f"{policy}{number if number > 1 else ''}": [each for each in found if id(each) in some]
-        for number, some in enumerate(chosen, 1)
+        f"{policy}{number if number > 1 else ''}": [*part, *denials]
+        for number, part in enumerate(parts, 1)
         if found
     }
+
+
+def _pieces(statement: Statement, room: int) -> list[Statement]:
+    """The statement, in as many as it takes for each to fit, by its resources."""
+    if size([statement]) <= room:
+        return [statement]
+    if len(statement.resources) < 2:
+        raise PolicyError(
+            f"statement {statement.sid} is larger than IAM's {LIMIT:,} characters: give fewer "
+            "pipelines a role in common, or all of them (--any)"
+        )
+    half = len(statement.resources) // 2
+    halves = statement.resources[:half], statement.resources[half:]
+    pieces = [
+        piece for some in halves for piece in _pieces(replace(statement, resources=some), room)
+    ]
+    return [
+        replace(piece, sid=f"{statement.sid}{number if number > 1 else ''}")
+        for number, piece in enumerate(pieces, 1)
+    ]
 
 
 def size(statements: Sequence[Statement]) -> int:
@@ -128,9 +144,9 @@ def filled(text: str | Sequence[str], values: Mapping[str, Any]) -> Any:
     """
     if not isinstance(text, str):
         return [filled(each, values) for each in text]
-    if (alone := re.fullmatch(r"\$\{([^}]+)\}", text)) and alone[1] in values:
+    if (alone := re.fullmatch(r"\$\{(?!aws:)([^}]+)\}", text)) and alone[1] in values:
         return values[alone[1]]
-    return re.sub(r"\$\{([^}]+)\}", lambda m: str(values.get(m[1], m[0])), text)
+    return re.sub(r"\$\{(?!aws:)([^}]+)\}", lambda m: str(values.get(m[1], m[0])), text)
 
 
 def _one_or_many(values: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Endpoints and what belongs to them: what whoever runs Dagster may ask of SageMaker's serving side.
+"""Endpoints and what belongs to them: what whoever runs Dagster may ask of SageMaker's hosting.
 
 Here: endpoints, rollouts, alarms, autoscaling, transforms, features, and the denials that hold
 models to network and keys. Not here: jobs and the registry (`jobs`), what a container may do.

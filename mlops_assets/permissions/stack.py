@@ -97,7 +97,7 @@ def template(scope: Scope) -> dict[str, Any]:
     """
     cut = {policy: documents(policy, scope) for policy in POLICIES}
     resources: dict[str, Any] = {}
-    # A policy that names its own role is attached from its side: else each would wait for the other.
+    # A policy that names its own role is attached from its side, or each would wait for the other.
     attached_to: dict[str, str] = {}
     for role, policies in ROLES.items():
         parts = [part for policy in policies for part in cut[policy]]
@@ -169,10 +169,10 @@ def intrinsic(value: Any) -> Any:
         return {key: intrinsic(each) for key, each in value.items()}
     if isinstance(value, list):
         return [intrinsic(each) for each in value]
-    if alone := re.fullmatch(r"\$\{([^}]+)\}", value):
+    if alone := re.fullmatch(r"\$\{(?!aws:)([^}]+)\}", value):
         name, dot, attribute = alone[1].partition(".")
         return {"Fn::GetAtt": [name, attribute]} if dot else {"Ref": name}
-    return {"Fn::Sub": value} if "${" in value else value
+    return {"Fn::Sub": value} if re.search(r"\$\{(?!aws:)", value) else value
 
 
 _TRUST: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -256,9 +256,7 @@ def _outputs(approving: Mapping[str, Any]) -> dict[str, Any]:
         "RoleArn": of("MLOPS_ROLE_ARN", {"Fn::GetAtt": ["ExecutionRole", "Arn"]}),
         "SigningKey": of("MLOPS_SIGNING_KEY", {"Ref": "SigningKeyArn"}, "Signs"),
         "VerifyKey": of("MLOPS_VERIFY_KEY", {"Ref": "SigningKeyArn"}, "Signs"),
-        "DagsterRoleArn": of(
-            "The role of Dagster's tasks", {"Fn::GetAtt": ["DagsterRole", "Arn"]}
-        ),
+        "DagsterRoleArn": of("The role of Dagster's tasks", {"Fn::GetAtt": ["DagsterRole", "Arn"]}),
         "TaskExecutionRoleArn": of(
             "The role by which ECS starts those tasks", {"Fn::GetAtt": ["TaskExecutionRole", "Arn"]}
         ),

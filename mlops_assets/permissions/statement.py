@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
 _PIPELINES = re.compile(r"(?<!\$)\{(\w+)\}")
@@ -43,12 +43,12 @@ class Names:
     Args:
         name: as declared, in keys of the lake's bucket and in tables.
         slug: of endpoint, model, package group, feature group.
-        source: ``bucket/prefix`` of the S3 location that rows come from; empty: from elsewhere.
+        source: {placeholder: value} of where rows come from, as `needs` reads it of the source.
     """
 
     name: str
     slug: str
-    source: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, str]:
@@ -59,12 +59,24 @@ class Names:
             "slug": self.slug,
             "job": job,
             "short": job[:_SHORT].rstrip("-"),
-            "source": self.source,
-            "source_bucket": self.source.partition("/")[0],
+            **dict.fromkeys(SOURCES, ""),
+            **self.source,
         }
 
 
-ANY = Names(name="*", slug="*", source="*")
+# Placeholders of sources: a location in S3, a table of Athena's, a database of Redshift's.
+SOURCES = (
+    "athena_database",
+    "athena_table",
+    "athena_workgroup",
+    "redshift_cluster",
+    "redshift_database",
+    "redshift_secret",
+    "redshift_user",
+    "s3_bucket",
+    "s3_location",
+)
+ANY = Names(name="*", slug="*", source=dict.fromkeys(SOURCES, "*"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +105,7 @@ class Statement:
         resources = expanded(self.resources, pipelines)
         if not resources:
             return None
-        return Statement(
-            **{**self.__dict__, "resources": resources},
-        )
+        return replace(self, resources=resources)
 
 
 def expanded(templates: Iterable[str], pipelines: Sequence[Names]) -> tuple[str, ...]:
@@ -115,13 +125,13 @@ def expanded(templates: Iterable[str], pipelines: Sequence[Names]) -> tuple[str,
                 text = _PIPELINES.sub(lambda match, v=values: v[match[1]], template)
                 # "*-*": every name of ours has a dash.
                 found[re.sub(r"\*(-\*)+", "*", text)] = None
-    return tuple(each for each in found if not any(_covers(other, each) for other in found))
+    wide = {each[:-1] for each in found if each.endswith("*")}
+    return tuple(each for each in found if not _beginnings(each) & wide)
 
 
-def _covers(wider: str, narrower: str) -> bool:
-    if wider == narrower or not wider.endswith("*"):
-        return False
-    return narrower.startswith(wider[:-1])
+def _beginnings(text: str) -> set[str]:
+    own = len(text) - text.endswith("*")
+    return {text[:end] for end in range(own)}
 
 
 def conflicts(statements: Iterable[Statement]) -> list[str]:

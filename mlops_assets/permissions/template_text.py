@@ -56,7 +56,7 @@ def _with_reasons(text: str) -> list[str]:
         if resource := re.fullmatch(r"  (\w+):", line):
             policy = POLICIES.get(re.sub(r"\d+$", "", resource[1]))
             reasons = {s.sid: s.because for s in policy.statements} if policy else {}
-        if (sid := re.fullmatch(r"( *)- Sid: (\w+)", line)) and sid[2] in reasons:
+        if (sid := re.fullmatch(r"( *)- Sid: (\w+?)\d*", line)) and sid[2] in reasons:
             comment = f"{sid[1]}# "
             lines += textwrap.wrap(
                 reasons[sid[2]], 100, initial_indent=comment, subsequent_indent=comment

@@ -6,13 +6,18 @@ modules that live elsewhere.
 
 import pkgutil
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 
 from mlops_assets.pipeline import DeclarationError, MLPipeline
 
 
-def declared(modules: Iterable[str] = ()) -> tuple[MLPipeline, ...]:
+def declared(modules: Iterable[str] = (), environment: str = "") -> tuple[MLPipeline, ...]:
     """The pipelines of this package and of further ``modules``, by name.
+
+    Args:
+        environment: of a branch. Its name is put before each pipeline's, so that assets, tables,
+            endpoints, model packages and everything else that is named by the pipeline are its own.
 
     Raises:
         DeclarationError: a module declares no pipeline, or two declare the same name.
@@ -32,4 +37,6 @@ def declared(modules: Iterable[str] = ()) -> tuple[MLPipeline, ...]:
                 "Give each pipeline a name of its own",
             )
         pipelines[pipeline.name] = pipeline
+    if environment:
+        return tuple(replace(p, name=f"{environment}_{p.name}") for p in pipelines.values())
     return tuple(pipelines.values())

@@ -22,7 +22,6 @@ import yaml
 
 from mlops_assets.replay.plan import ReplayError, folder
 
-_GRACE_S = 30.0
 _LOADED_S = 300.0
 _POLL_S = 0.1
 _LOCATION = "mlops_assets.replay.location"
@@ -74,9 +73,9 @@ class Daemon:
 def running(home: Path) -> Iterator[Daemon]:
     """The daemon on the replay's definitions, ended at the end.
 
-    At rest it ends between two ticks: the server answers until it has. Interrupted, its runs are
-    killed rather than asked to fail: a killed run is started once more (`failures.bury`), and
-    adopts its training job; one that failed would not be.
+    Both are killed rather than asked to end. Asked, Dagster fails the ticks that just begin, and
+    the runs: a killed tick counts as begun, and the next daemon looks again; a killed run is
+    started once more (`failures.bury`), and adopts its training job, which a failed one would not.
 
     Raises:
         ReplayError: the definitions cannot be loaded.
@@ -93,14 +92,12 @@ def running(home: Path) -> Iterator[Daemon]:
             process = _start(
                 home, "dagster-daemon", "run", "-w", str(workspace), "--log-level", "warning"
             )
-            at_rest = False
             try:
                 yield Daemon(home, server, process)
-                at_rest = True
             finally:
-                _end(process, politely=at_rest)
+                _end(process)
         finally:
-            _end(server, politely=False)
+            _end(server)
 
 
 def _start(home: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -140,12 +137,8 @@ def _log(home: Path) -> Path:
     return folder(home) / "daemon.log"
 
 
-def _end(process: subprocess.Popen[bytes], *, politely: bool) -> None:
-    """A process, asked first where there is time, and whatever is left of its group."""
-    if politely:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """A process and its whole group: runs would outlive the server that started them."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

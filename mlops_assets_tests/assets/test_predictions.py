@@ -65,6 +65,14 @@ def test_without_a_model_it_says_what_to_do(predicted):
     assert "Materialize diabetes/endpoint first" in words
 
 
+def test_the_run_shows_the_job_its_cost_and_its_log(predicted):
+    """What goes wrong in a batch is in the container's log, and that log is not Dagster's."""
+    (event,) = predicted[1].asset_materializations_for_node("diabetes__predictions")
+    assert event.metadata["instance"].value == "1 × ml.m5.large"
+    assert event.metadata["cost_usd"].value >= 0
+    assert not event.metadata["adopted"].value
+
+
 def test_the_same_rows_and_model_are_paid_for_once(world, predicted):
     assert world.run("predictions", partition="all").success
     assert len(transform_jobs(world)) == 1

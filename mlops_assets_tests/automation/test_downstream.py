@@ -6,6 +6,7 @@ import pytest
 from mlops_assets.automation.downstream import FOLLOWS, conditioned
 from mlops_assets.automation.targets import targets
 from mlops_assets.definitions import build_assets
+from mlops_assets.pipeline import Batch
 from mlops_assets.settings import Settings
 from mlops_assets_tests.automation.loop_world import GROUP, LoopWorld
 from mlops_assets_tests.deliveries import DAYS
@@ -102,6 +103,30 @@ def test_drift_is_told_again_after_captures_where_it_was_told_before(world):
             ticks.materialized(name, partition)
         wanted = ticks.requested()
     assert wanted == set()
+
+
+def test_predictions_follow_features_where_the_declaration_says_so(world):
+    """Before anything serves there is nobody to ask: each new partition would be a failed run."""
+    ticks = Ticks(world.like(batch=Batch(automatic=True)))
+    ticks.requested()
+    ticks.materialized("features", DAYS[1])
+    assert "predictions" not in {name for name, _ in ticks.requested()}
+    ticks.materialized("endpoint", DAYS[1])
+    assert ("predictions", DAYS[1]) in ticks.requested(), "what came before the first model, too"
+    ticks.materialized("features", DAYS[2])
+    assert ("predictions", DAYS[2]) in ticks.requested()
+    assert "predictions" not in {name for name, _ in ticks.requested()}, "once a change"
+    ticks.materialized("endpoint", DAYS[2])
+    asked = {name for name, _ in ticks.requested()}
+    assert "predictions" not in asked, "a new champion answers what comes, not all that was"
+
+
+def test_predictions_start_by_hand_where_nothing_is_declared(world):
+    ticks = Ticks(world.like(batch=Batch()))
+    ticks.requested()
+    ticks.materialized("endpoint", DAYS[1])
+    ticks.materialized("features", DAYS[1])
+    assert "predictions" not in {name for name, _ in ticks.requested()}
 
 
 def test_the_sensor_is_off_and_reaches_its_own_stations_only(world):

@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 
 from mlops_assets.definitions import build_defs
-from mlops_assets.pipeline import MODEL_STATIONS, Retraining
+from mlops_assets.pipeline import MODEL_STATIONS, Batch, Retraining
 from mlops_assets.settings import Settings
 from mlops_assets_tests.automation.loop_world import GROUP, declare
 
@@ -21,6 +21,15 @@ def test_the_loop_goes_from_raw_rows_to_the_endpoint_and_retraining_from_feature
     data = {"raw", "clean", "quarantine", "features", "profile", "drift"}
     assert reached(defs, f"{GROUP}_loop") == data | set(MODEL_STATIONS)
     assert reached(defs, f"{GROUP}_retraining") == set(MODEL_STATIONS)
+
+
+def test_predictions_have_a_job_where_they_are_declared(tmp_path):
+    def jobs(batch: Batch | None) -> dg.Definitions:
+        return build_defs(Settings.load(home=tmp_path), pipelines=[declare(batch=batch)])
+
+    assert reached(jobs(Batch()), f"{GROUP}_predictions") == {"predictions"}
+    names = {job.name for job in jobs(None).resolve_all_job_defs()}
+    assert f"{GROUP}_predictions" not in names
 
 
 def test_who_does_not_roll_back_by_itself_has_no_such_job(tmp_path):

@@ -1,4 +1,4 @@
-"""The AWS of the tests behind the templates' roles, with Postgres for Dagster: a deployment's world.
+"""The AWS of the tests behind the templates' roles, Dagster on Postgres: a deployment's world.
 
 Here: moto and the local SageMaker API, each behind the authority; a key, a bucket, a topic with a
 queue that hears it; processes that have the credentials of their role and nothing else. Not here:
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,9 +70,7 @@ class Guarded:
         while got := sqs.receive_message(QueueUrl=self.alerts_url).get("Messages"):
             for message in got:
                 found.append(json.loads(message["Body"]))
-                sqs.delete_message(
-                    QueueUrl=self.alerts_url, ReceiptHandle=message["ReceiptHandle"]
-                )
+                sqs.delete_message(QueueUrl=self.alerts_url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
 
@@ -107,16 +105,16 @@ def place_of(key_arn: str) -> Place:
 
 @contextmanager
 def guarded_world(
-    root: Path, postgres_url: str | None, *, signs: bool = True, **sections: Any
+    root: Path, postgres: Mapping[str, str] | None, *, signs: bool = True, **sections: Any
 ) -> Iterator[Guarded]:
     """A fresh one.
 
     Args:
-        postgres_url: of an empty database with Dagster's tables; None: SQLite.
+        postgres: the variables of an empty database with Dagster's tables; None: SQLite.
         sections: of dagster.yaml, in place of the image's.
     """
     (root / "user").mkdir()
-    configure_dagster(root, postgres=postgres_url is not None, **sections)
+    configure_dagster(root, postgres=postgres is not None, **sections)
     with aws_server(ACCOUNT) as moto:
         admin = World(root, moto)
         key = admin.client("kms").create_key()["KeyMetadata"]["Arn"]
@@ -127,6 +125,7 @@ def guarded_world(
         parameters = {
             "SubnetIds": SUBNETS,
             "SigningKeyArn": signing,
+            "SignsPackages": "yes" if signs else "no",
             "AlertTopicArn": topic,
         }
         authority = Authority(roles(place, parameters), place)
@@ -142,8 +141,7 @@ def guarded_world(
         }
         with in_front_of(moto, authority) as door:
             world = World(root, door, settings=settings, identity=variables(door, DAGSTER))
-            if postgres_url is not None:
-                world = replace(world, extra={"DAGSTER_POSTGRES_URL": postgres_url})
+            world = replace(world, extra=postgres or {})
             (root / "sagemaker").mkdir()
             (root / "sagemaker" / "images.json").write_text(json.dumps(_IMAGES))
             service = replace(world, identity=variables(door, EXECUTION))

@@ -40,14 +40,13 @@ class Cluster:
     folder: Path
     port: int
 
-    def url(self, database: str) -> str:
-        """As dagster.yaml takes it: SQLAlchemy has to be told which driver."""
-        return f"postgresql+psycopg2://{_USER}@127.0.0.1:{self.port}/{database}"
-
-    def new_database(self, name: str) -> str:
-        """The URL of a new database with Dagster's tables, empty."""
+    def new_database(self, name: str) -> dict[str, str]:
+        """A new database with Dagster's tables, empty: the variables that dagster.yaml reads."""
         self._sql(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE}')
-        return self.url(name)
+        given = {"HOST": "127.0.0.1", "PORT": str(self.port), "DB": name, "USER": _USER}
+        return {f"DAGSTER_POSTGRES_{key}": each for key, each in given.items()} | {
+            "DAGSTER_POSTGRES_PASSWORD": "not-asked-for"
+        }
 
     def restart(self, mode: str = "fast") -> None:
         """``fast`` breaks every connection, ``immediate`` is as good as kill -9."""
@@ -67,9 +66,7 @@ class Cluster:
     def _sql(self, statement: str, database: str = "postgres") -> None:
         import psycopg2
 
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=self.port, user=_USER, dbname=database
-        )
+        connection = psycopg2.connect(host="127.0.0.1", port=self.port, user=_USER, dbname=database)
         connection.autocommit = True
         try:
             connection.cursor().execute(statement)
@@ -80,7 +77,8 @@ class Cluster:
         from dagster_postgres.storage import DagsterPostgresStorage
 
         self._sql(f"CREATE DATABASE {_TEMPLATE}")
-        made = DagsterPostgresStorage(self.url(_TEMPLATE), should_autocreate_tables=True)
+        url = f"postgresql+psycopg2://{_USER}@127.0.0.1:{self.port}/{_TEMPLATE}"
+        made = DagsterPostgresStorage(url, should_autocreate_tables=True)
         # A database with connections cannot be copied.
         for part in (made.run_storage, made.event_log_storage, made.schedule_storage):
             part.dispose()

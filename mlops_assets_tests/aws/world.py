@@ -25,7 +25,7 @@ from mlops_assets_tests.diabetes import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "lake-of-the-tests"
-# By digest, as core.yaml's output names it.
+# By digest, as dagster.yaml's output names it.
 IMAGE = f"{{account}}.dkr.ecr.{REGION}.amazonaws.com/mlops-assets@sha256:{'ab' * 32}"
 TRUST = {
     "Version": "2012-10-17",
@@ -172,7 +172,7 @@ class Run:
 
 @contextmanager
 def new_world(root: Path) -> Iterator[World]:
-    """A fresh AWS with what deploy/cloudformation/core.yaml leaves in it, and the source's file."""
+    """A fresh AWS with what deploy/cloudformation leaves in it, and the source's file."""
     (root / "user").mkdir()
     configure_dagster(root)
     with aws_server() as moto:

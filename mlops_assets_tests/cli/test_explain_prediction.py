@@ -147,6 +147,21 @@ def test_a_person_can_read_it(found, capsys, monkeypatch):
     assert found.tables[0].snapshot in said
 
 
+def test_a_class_is_told_by_its_name(found, capsys, monkeypatch):
+    """A person read "2.0000" for the class that was answered."""
+    assert found.label is not None
+    told = found.model_copy(
+        update={"prediction": 2.0, "label": found.label.model_copy(update={"value": 0.0})}
+    )
+    show(told, label="kind", binary=False, classes=("early", "on time", "late"))
+    said = capsys.readouterr().out
+    assert re.search(r"kind +late", said)
+    assert re.search(r"what came true +early, known since", said)
+    # Whatever is no class's number is shown as it is.
+    show(told.model_copy(update={"prediction": 7.5}), label="kind", binary=False, classes=("a",))
+    assert re.search(r"kind +7\.5000", capsys.readouterr().out)
+
+
 def test_the_command_answers_in_json_and_leaves_its_proof(mlops, world):
     code, said, _ = mlops("explain-prediction", "deliveries", EVENT, "--json")
     assert code == 0

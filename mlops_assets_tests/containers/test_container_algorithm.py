@@ -1,4 +1,4 @@
-"""AWS's XGBoost on this machine: the CSV, the log and the model of the real image, and its refusals."""
+"""AWS's XGBoost on this machine: the CSV, the log and the model of the image, and its refusals."""
 
 from __future__ import annotations
 

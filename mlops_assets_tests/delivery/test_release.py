@@ -1,56 +1,83 @@
-"""Releasing: stacks to new digests against a real CloudFormation API, and back when it fails."""
+"""Releasing: stacks to new digests, and back when an alarm, a stack or the smoke test says so."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
-from moto import mock_aws
+from botocore.validate import ParamValidator
 
 from mlops_assets_tests.delivery.scripts import script
 
 release = script("deploy/pipelines/release.py")
 OLD, NEW = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
-TEMPLATE = {
-    "Parameters": {"ImageDigest": {"Type": "String"}, "Size": {"Type": "String"}},
-    "Resources": {
-        "Image": {
-            "Type": "AWS::SSM::Parameter",
-            "Properties": {
-                "Name": {"Fn::Sub": "/${AWS::StackName}/image"},
-                "Type": "String",
-                "Value": {"Ref": "ImageDigest"},
-            },
-        }
-    },
-}
+
+
+class CloudFormation:
+    """Stacks and change sets as the service documents them; requests keep botocore's model.
+
+    moto's loses what a change set keeps, and cannot go back to what a stack was created with.
+    ``ends_as`` is the state that updates end in, such as that of CloudFormation's own rollback.
+    """
+
+    def __init__(self) -> None:
+        self.stacks = {each: {"ImageDigest": OLD, "Size": "small"} for each in ("core", "dagster")}
+        self.status = dict.fromkeys(self.stacks, "CREATE_COMPLETE")
+        self.ends_as = "UPDATE_COMPLETE"
+        self.model = botocore.session.get_session().get_service_model("cloudformation")
+        self.change: dict[str, Any] = {}
+
+    def _valid(self, operation: str, request: dict[str, Any]) -> None:
+        shape = self.model.operation_model(operation).input_shape
+        report = ParamValidator().validate(request, shape)
+        assert not report.has_errors(), report.generate_report()
+
+    def describe_stacks(self, **request: Any) -> dict[str, Any]:
+        self._valid("DescribeStacks", request)
+        name = request["StackName"]
+        parameters = [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in self.stacks[name].items()
+        ]
+        return {"Stacks": [{"StackStatus": self.status[name], "Parameters": parameters}]}
+
+    def create_change_set(self, **request: Any) -> None:
+        self._valid("CreateChangeSet", request)
+        self.change = request
+
+    def describe_change_set(self, **request: Any) -> dict[str, Any]:
+        self._valid("DescribeChangeSet", request)
+        assert request["ChangeSetName"] == self.change["ChangeSetName"]
+        return {"Status": "CREATE_COMPLETE"}
+
+    def execute_change_set(self, **request: Any) -> None:
+        self._valid("ExecuteChangeSet", request)
+        name = request["StackName"]
+        self.status[name] = self.ends_as
+        if self.ends_as == "UPDATE_COMPLETE":
+            before = self.stacks[name]
+            # What a change set leaves out gets its default: it has to keep each by name.
+            self.stacks[name] = dict.fromkeys(before, "default") | {
+                each["ParameterKey"]: before[each["ParameterKey"]]
+                if each.get("UsePreviousValue")
+                else each["ParameterValue"]
+                for each in self.change["Parameters"]
+            }
+
+    def describe_stack_events(self, **request: Any) -> dict[str, Any]:
+        self._valid("DescribeStackEvents", request)
+        reason = "the alarm errors went off"
+        return {"StackEvents": [{"LogicalResourceId": "core", "ResourceStatusReason": reason}]}
 
 
 @pytest.fixture
-def cloudformation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Two stacks of a digest and a size, in an account of moto's."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        client = boto3.client("cloudformation")
-        for stack in ("core", "dagster"):
-            client.create_stack(
-                StackName=stack,
-                TemplateBody=json.dumps(TEMPLATE),
-                Parameters=[
-                    {"ParameterKey": "ImageDigest", "ParameterValue": OLD},
-                    {"ParameterKey": "Size", "ParameterValue": "small"},
-                ],
-            )
-        yield client
+def cloudformation() -> CloudFormation:
+    return CloudFormation()
 
 
 @pytest.fixture
-def stacks(cloudformation: Any) -> Any:
+def stacks(cloudformation: CloudFormation) -> Any:
     return release.Stacks(cloudformation, poll_s=0)
 
 
@@ -105,43 +132,28 @@ def test_a_later_stack_that_fails_takes_the_earlier_back(stacks: Any) -> None:
     assert digests(stacks) == [OLD, OLD]
 
 
-class Watched:
-    """CloudFormation, of which the last update ends as it is told."""
-
-    def __init__(self, client: Any, status: str) -> None:
-        self.client = client
-        self.status = status
-        self.asked: dict[str, Any] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
-
-    def create_change_set(self, **request: Any) -> Any:
-        self.asked = request
-        return self.client.create_change_set(**request)
-
-    def describe_stacks(self, **request: Any) -> Any:
-        found = self.client.describe_stacks(**request)
-        if self.asked:
-            found["Stacks"][0]["StackStatus"] = self.status
-        return found
-
-
-def test_alarms_watch_the_update_and_a_rollback_fails_the_release(cloudformation: Any) -> None:
+def test_alarms_watch_the_update_and_a_rollback_fails_the_release(
+    cloudformation: CloudFormation,
+) -> None:
     """CloudFormation took it back, and the workflow went on to production."""
     alarm = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:errors"
-    watched = Watched(cloudformation, "UPDATE_ROLLBACK_COMPLETE")
-    stacks = release.Stacks(watched, release.Watch((alarm,), 7), poll_s=0)
-    with pytest.raises(release.ReleaseError, match="core: UPDATE_ROLLBACK_COMPLETE"):
+    cloudformation.ends_as = "UPDATE_ROLLBACK_COMPLETE"
+    stacks = release.Stacks(cloudformation, release.Watch((alarm,), 7), poll_s=0)
+    with pytest.raises(release.ReleaseError, match="UPDATE_ROLLBACK_COMPLETE; core: the alarm"):
         release.release(stacks, {"core": {"ImageDigest": NEW}}, "true")
-    assert watched.asked["RollbackConfiguration"] == {
+    assert cloudformation.change["RollbackConfiguration"] == {
         "RollbackTriggers": [{"Arn": alarm, "Type": "AWS::CloudWatch::Alarm"}],
         "MonitoringTimeInMinutes": 7,
     }
 
 
-def test_the_command_line(cloudformation: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line(
+    cloudformation: CloudFormation,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An unset variable of the workflow arrives as an empty word: nothing may be released then."""
+    monkeypatch.setattr(release.boto3, "client", lambda _: cloudformation)
     assert release.main([f"core:ImageDigest={NEW}", "--alarms", "", "--smoke", "true"]) == 0
     assert capsys.readouterr().out == "core: updated\n"
     assert release.main(["core:ImageDigest="]) == 1

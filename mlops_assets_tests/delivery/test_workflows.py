@@ -1,4 +1,4 @@
-"""GitHub's workflows: no key to steal, nothing that moves under its name, one order to production."""
+"""GitHub's workflows: no key to steal, nothing that moves under its name, one way to production."""
 
 from __future__ import annotations
 

@@ -31,22 +31,33 @@ _PREFIXES = {
 def needed_actions(files: Iterable[Path]) -> dict[str, str]:
     """{IAM action: the first place that needs it} of the calls in Python files."""
     trees = {file: ast.parse(file.read_text()) for file in sorted(files)}
-    services = {service for tree in trees.values() for service in _services(tree)}
+    made = [(file, *found) for file, tree in trees.items() for found in _services(tree)]
     needed: dict[str, str] = {}
     for file, tree in trees.items():
+        makes_its_own = any(where == file for where, *_ in made)
+        services = {
+            service
+            for where, service, shared in made
+            if shared or where == file or (not makes_its_own and file.is_relative_to(where.parent))
+        }
         for name, line in _names(tree):
             for action in _actions(name, frozenset(services)):
                 needed.setdefault(action, f"{file.name}:{line}")
     return needed
 
 
-def _services(tree: ast.AST) -> Iterator[str]:
-    """The services that clients are made of: ``client("s3")`` and the like."""
+def _services(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """The services that clients are made of: ``client("s3")`` and the like.
+
+    Those that `SageMakerResource._client` makes are used everywhere; others where they are made,
+    and in modules of the same folder and below that make none: or every method called
+    ``get_session`` would be Athena's.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             function = ast.unparse(node.func).rpartition(".")[2]
             if function in ("client", "_client", "create_client"):
-                yield str(node.args[0].value)
+                yield str(node.args[0].value), function == "_client"
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:

@@ -94,7 +94,7 @@ class _Resolved:
             name, dot, _ = match[1].partition(".")
             return f"arn:{name}" if dot else str(self._values[name])
 
-        return re.sub(r"\$\{([^}]+)\}", of, text)
+        return re.sub(r"\$\{(?!aws:)([^}]+)\}", of, text)
 
 
 def _holds(condition: Mapping[str, Any], context: Context) -> bool:

@@ -18,6 +18,11 @@ ON_ANY_RESOURCE = {
     "ecr:GetAuthorizationToken": "a login is to the whole registry",
     "ecs:DescribeTaskDefinition": "ECS gives it no resource level",
     "kms:ListAliases": "a list of the account's aliases",
+    "lakeformation:GetDataAccess": "Lake Formation gives it no resource level",
+    "redshift-data:CancelStatement": "statements have no ARN; bound by their owner",
+    "redshift-data:DescribeStatement": "statements have no ARN; bound by their owner",
+    "redshift-data:GetStatementResult": "statements have no ARN; bound by their owner",
+    "redshift-data:ListStatements": "statements have no ARN; bound by their owner",
     "sagemaker:ListEndpoints": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackageGroups": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackages": "SageMaker lists have no resource level",
@@ -56,4 +61,6 @@ BOUND_BY = {
     "kms:ReEncryptFrom": "kms:ViaService",
     "kms:ReEncryptTo": "kms:ViaService",
     "kms:Sign": "kms:SigningAlgorithm",
+    "redshift-data:CancelStatement": "redshift-data:statement-owner-iam-userid",
+    "redshift-data:GetStatementResult": "redshift-data:statement-owner-iam-userid",
 }

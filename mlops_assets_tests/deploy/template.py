@@ -63,7 +63,7 @@ def platform() -> Template:
 
 
 def full() -> Template:
-    """The platform with the policies of every feature, for whatever pipeline: what `--any` makes."""
+    """The platform with the policies of every feature, for any pipeline: what `--any` makes."""
     return merged([platform(), template(EVERYTHING)])
 
 

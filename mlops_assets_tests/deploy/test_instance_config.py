@@ -13,7 +13,7 @@ from dagster._core.instance.config import dagster_instance_config
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "dagster.yaml"
 IMAGE = ROOT / "deploy" / "docker" / "dagster.yaml"
-OF_THE_DEPLOYMENT = {"storage", "compute_logs", "local_artifact_storage"}
+OF_THE_DEPLOYMENT = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
 
 
 def _validated(path: Path, home: Path) -> dict[str, Any]:
@@ -24,7 +24,10 @@ def _validated(path: Path, home: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("path", [LOCAL, IMAGE], ids=["local", "image"])
 def test_config_is_valid(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt section stops the daemon at its start, on the day of the deployment."""
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://user:secret@host/dagster")
+    for name in ("DB", "HOST", "PASSWORD", "USER"):
+        monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", name.lower())
+    monkeypatch.setenv("DAGSTER_POSTGRES_PORT", "5432")
+    monkeypatch.setenv("DAGSTER_RUN_TASK_DEFINITION", "mlops-run")
     monkeypatch.setenv("MLOPS_BUCKET", "lake")
     config = _validated(path, tmp_path)
     assert config["telemetry"] == {"enabled": False}
@@ -50,4 +53,6 @@ def test_only_storage_differs() -> None:
 def test_no_secret_stands_in_the_file() -> None:
     """A password typed where only the name of its variable belongs."""
     image = yaml.safe_load(IMAGE.read_text())
-    assert image["storage"]["postgres"]["postgres_url"] == {"env": "DAGSTER_POSTGRES_URL"}
+    database = image["storage"]["postgres"]["postgres_db"]
+    assert database["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
+    assert database["username"] == {"env": "DAGSTER_POSTGRES_USER"}

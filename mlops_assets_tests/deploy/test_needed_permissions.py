@@ -25,13 +25,14 @@ QUEUE = "arn:aws:sqs:us-east-1:111122223333:mlops-events"
 _PARTS = "large objects go up in parts: boto3's transfers, pyarrow"
 _FEATURES_KEY = "CreateFeatureGroup asks it of its caller for the key of the online store"
 _ICEBERG = "pyiceberg's Glue catalog"
+_REDSHIFT = "ExecuteStatement without a secret asks it of its caller"
 # Allowed, and called by no name in our code.
 INDIRECT = {
     "glue:CreateDatabase": _ICEBERG,
     "glue:CreateTable": _ICEBERG,
     "glue:GetDatabase": _ICEBERG,
     "glue:GetDatabases": _ICEBERG,
-    "glue:GetTable": _ICEBERG,
+    "glue:GetPartition": "Athena reads the partitions that a query asks for, as its caller",
     "glue:GetTables": _ICEBERG,
     "glue:UpdateTable": _ICEBERG,
     "iam:CreateServiceLinkedRole": "the first RegisterScalableTarget of an account makes the role",
@@ -47,6 +48,10 @@ INDIRECT = {
     "kms:ReEncryptTo": _FEATURES_KEY,
     "kms:RetireGrant": _FEATURES_KEY,
     "kms:RevokeGrant": _FEATURES_KEY,
+    "lakeformation:GetDataAccess": "Athena asks it as its caller, for a governed table",
+    "redshift-serverless:GetCredentials": _REDSHIFT,
+    "redshift:GetClusterCredentials": _REDSHIFT,
+    "secretsmanager:GetSecretValue": "ExecuteStatement with a secret asks it of its caller",
     "s3:AbortMultipartUpload": _PARTS,
     "s3:GetBucketLocation": "pyarrow asks for the bucket's region",
     "s3:ListBucketMultipartUploads": _PARTS,
@@ -57,7 +62,9 @@ INDIRECT = {
 
 
 def _policy(template: Template, names: list[str]) -> list[Statement]:
-    return iam.statements(template, names, SigningKeyArn=SIGNING_KEY, AlertTopicArn=TOPIC, EventsQueueArn=QUEUE)
+    return iam.statements(
+        template, names, SigningKeyArn=SIGNING_KEY, AlertTopicArn=TOPIC, EventsQueueArn=QUEUE
+    )
 
 
 @pytest.fixture(scope="module")

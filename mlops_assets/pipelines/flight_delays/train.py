@@ -4,7 +4,8 @@ Reads the channel `train` (Parquet: features and label) and, where there is one,
 same columns and more; watched and checked, never learned from). Leaves in SM_MODEL_DIR:
 model.ubj, features.json (how raw columns become the model's), importance.json, and check.parquet:
 raw rows, half of them damaged, with this script's own answers, for the export to be compared to.
-Equal data, parameters and threads give equal bytes.
+Equal data, parameters and threads give equal bytes on a CPU; `device` cuda trains on a GPU, where
+there is one.
 """
 
 from __future__ import annotations
@@ -140,6 +141,14 @@ def auc(truth: np.ndarray, scores: np.ndarray) -> float:
     return float((ranks[positive].sum() - least) / pairs) if pairs else float("nan")
 
 
+def usable(device: str) -> str:
+    """The device that was asked for, or the CPU where this machine or XGBoost has no such one."""
+    cuda = bool(xgb.build_info().get("USE_CUDA")) and os.environ.get("SM_NUM_GPUS", "0") != "0"
+    if device == "cuda" and not cuda:
+        print("no GPU that XGBoost could use: training on the CPU", flush=True)
+    return device if cuda else "cpu"
+
+
 def importance(model: xgb.Booster, encoding: Encoding) -> dict[str, float]:
     """Gain by raw column as a share of all gain, largest first; unused columns are 0."""
     shares = dict.fromkeys([*encoding.numbers, *encoding.vocabularies], 0.0)
@@ -165,6 +174,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--colsample_bytree", type=float, default=0.3)
     parser.add_argument("--reg_lambda", type=float, default=10)
     parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--nthread", type=int, default=int(os.environ.get("SM_NUM_CPUS", "1")))
     places = {"train": "CHANNEL_TRAIN", "holdout": "CHANNEL_HOLDOUT", "model_dir": "MODEL_DIR"}
     for name, variable in places.items():
@@ -180,6 +190,7 @@ def main() -> None:
     label, directory = arguments.pop("label"), arguments.pop("model_dir")
     channels = {name: arguments.pop(name) for name in ("train", "holdout")}
     rounds = arguments.pop("num_boost_round")
+    arguments["device"] = usable(arguments["device"])
 
     train = read_channel(channels["train"], label)
     features = [column for column in train if column != label]

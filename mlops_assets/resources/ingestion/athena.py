@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlops_assets.objects import Objects
 from mlops_assets.partitions import Partitions
 from mlops_assets.resources.ingestion import glue_partitions
 from mlops_assets.resources.ingestion.athena_query import Query, QueryFailed, require_cutoff
 from mlops_assets.resources.ingestion.unloading import (
+    attempt_of,
     check_identifiers,
+    mark_failed,
     parquet,
     quoted,
     result_uri,
@@ -28,8 +29,6 @@ from mlops_assets.resources.ingestion.unloading import (
 )
 from mlops_assets.resources.ingestion.windows import key_of, window_of
 from mlops_assets.resources.sources import SourceError
-
-_MOST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +91,7 @@ class AthenaSource:
             try:
                 done = self._query(partition, place).run()
             except QueryFailed:
-                # Its token would answer with this for ever, and its folder may not be empty.
-                objects.write(f"{place}.failed", b"{}")
+                mark_failed(objects, place)
                 raise
             objects.write(f"{place}.json", json.dumps(done).encode())
         frame = parquet([info.uri for info in objects.list(f"{place}/")])
@@ -105,7 +103,7 @@ class AthenaSource:
         one after a failure."""
         identity = self.describe(), self.columns, partition, self.version(partition)
         folder = result_uri("athena", *identity)
-        return f"{folder}/{self._attempt(s3(), folder)}"
+        return attempt_of(s3(), folder)
 
     def _query(self, partition: str, place: str) -> Query:
         kind = glue_partitions.column_type(self.database, self.table, self.partition_column)
@@ -124,15 +122,6 @@ class AthenaSource:
             log_uri=f"{place}-log/",
             patience=self.patience,
             poll_s=self.poll_s,
-        )
-
-    def _attempt(self, objects: Objects, folder: str) -> int:
-        for attempt in range(1, _MOST_ATTEMPTS + 1):
-            if not objects.exists(f"{folder}/{attempt}.failed"):
-                return attempt
-        raise SourceError(
-            f"{_MOST_ATTEMPTS} queries of {self.describe()} failed: mend what they say and remove "
-            f"{folder}/*.failed"
         )
 
     def _of(self, partition: str) -> dict[str, str]:

@@ -17,7 +17,9 @@ from mlops_assets.objects import ObjectNotFound, Objects
 from mlops_assets.partitions import Partitions
 from mlops_assets.resources.ingestion.data_api import Database, StatementFailed
 from mlops_assets.resources.ingestion.unloading import (
+    attempt_of,
     check_identifiers,
+    mark_failed,
     parquet,
     quoted,
     result_uri,
@@ -30,7 +32,6 @@ from mlops_assets.resources.sources import SourceError
 from mlops_assets.settings import Settings
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
-_MOST_ATTEMPTS = 5
 _seen: dict[str, tuple[float, dict[str, str]]] = {}
 
 
@@ -92,20 +93,20 @@ class RedshiftSource:
         """
         start, end = window_of(self.windows, partition)
         identity = self.describe(), self.columns, partition, self.version(partition)
-        folder = result_uri("redshift", *identity)
         objects = s3()
-        attempt = self._attempt(objects, folder)
-        place, name = f"{folder}/{attempt}/", f"mlops-{digest_of(identity)[:32]}-{attempt}"
+        place = attempt_of(objects, result_uri("redshift", *identity))
         try:
-            return self._unloaded(objects, place)
+            return self._unloaded(objects, f"{place}/")
         except ObjectNotFound:
             pass  # not unloaded yet
+        # Another place, another name: what failed is not adopted.
+        name = f"mlops-{digest_of(place)[:32]}"
         try:
-            self.database.run(self._unload(start, end, place), name=name)
+            self.database.run(self._unload(start, end, f"{place}/"), name=name)
         except StatementFailed:
-            objects.write(f"{folder}/{attempt}.failed", b"{}")
+            mark_failed(objects, place)
             raise
-        return self._unloaded(objects, place)
+        return self._unloaded(objects, f"{place}/")
 
     def _unloaded(self, objects: Objects, place: str) -> pd.DataFrame:
         """The rows; the manifest is written last, and says how many there are."""
@@ -143,7 +144,8 @@ class RedshiftSource:
         start = pd.Timestamp(self.windows.definition.start)  # type: ignore[attr-defined]
         rows = self.database.rows(
             f"SELECT DATE_TRUNC('hour', {column}), COUNT(*){latest} "  # noqa: S608
-            f"FROM {quoted(self.schema, self.table)} WHERE {column} >= :start GROUP BY 1 ORDER BY 1",
+            f"FROM {quoted(self.schema, self.table)} WHERE {column} >= :start "
+            "GROUP BY 1 ORDER BY 1",
             {"start": _sql(start.tz_convert("UTC"))},
         )
         hours: dict[str, list[tuple[str, ...]]] = {}
@@ -155,15 +157,6 @@ class RedshiftSource:
         found = {key: digest_of(figures)[:16] for key, figures in hours.items()}
         _seen[place] = (time.monotonic(), found)
         return found
-
-    def _attempt(self, objects: Objects, folder: str) -> int:
-        for attempt in range(1, _MOST_ATTEMPTS + 1):
-            if not objects.exists(f"{folder}/{attempt}.failed"):
-                return attempt
-        raise SourceError(
-            f"{_MOST_ATTEMPTS} statements of {self.describe()} failed: mend what they say and "
-            f"remove {folder}/*.failed"
-        )
 
 
 def _sql(moment: pd.Timestamp) -> str:

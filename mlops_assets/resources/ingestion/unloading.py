@@ -22,6 +22,7 @@ from mlops_assets.settings import Settings
 
 # Also in Glue and Redshift: letters, digits and underscores, without quotes.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
+_MOST_ATTEMPTS = 5
 
 
 def check_identifiers(**given: str | Sequence[str]) -> None:
@@ -58,6 +59,22 @@ def result_uri(service: str, *identity: Any) -> str:
         )
     digest = digest_of(list(identity))[:32]
     return f"s3://{settings.lake_bucket}/ingestion/{service}/{digest}"
+
+
+def attempt_of(objects: Objects, folder: str) -> str:
+    """The place below a result's folder that no failed attempt has left anything in."""
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        if not objects.exists(f"{folder}/{attempt}.failed"):
+            return f"{folder}/{attempt}"
+    raise SourceError(
+        f"{_MOST_ATTEMPTS} attempts to fill {folder} failed: mend what they said and remove "
+        f"{folder}/*.failed"
+    )
+
+
+def mark_failed(objects: Objects, place: str) -> None:
+    """The place may hold something, and its query answers with its failure for ever."""
+    objects.write(f"{place}.failed", b"{}")
 
 
 def parquet(uris: Sequence[str]) -> pd.DataFrame:

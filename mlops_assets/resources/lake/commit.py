@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,9 @@ from pyiceberg.table import Transaction
 
 from mlops_assets.resources.lake import files
 from mlops_assets.resources.lake.catalog import attempts
-from mlops_assets.resources.lake.digest import content_digest
+from mlops_assets.resources.lake.content import Content, Fitted, Rows
 from mlops_assets.resources.lake.errors import LakeError
-from mlops_assets.resources.lake.frames import Dtypes, fit, to_arrow
+from mlops_assets.resources.lake.frames import to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +71,37 @@ def identifier(table: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
+def load_or_create(catalog: Catalog, table: str) -> Table:
+    """The table, made with no column but the partition where there was none."""
+    name = identifier(table)
+    try:
+        return catalog.load_table(name)
+    except NoSuchTableError:
+        catalog.create_namespace_if_not_exists(name[0])
+        return files.create(catalog, name)
+
+
+def widened(handle: Table, known: pa.Schema, wanted: pa.Schema) -> Transaction:
+    """A transaction after which the table, of the columns ``known``, holds ``wanted`` too."""
+    transaction = _Transaction(handle)
+    if any(column not in known for column in wanted):
+        with transaction.update_schema() as update:
+            update.union_by_name(wanted)
+    return transaction
+
+
+def check_names(table: str, partition: str, columns: Iterable[str]) -> None:
+    """LakeError for what the lake, Glue or Athena would refuse."""
+    identifier(table)
+    if not _PARTITION.fullmatch(partition) or ".." in partition:
+        raise LakeError(
+            f"partition {partition!r} of {table}: use letters, digits, spaces and _:.|+=@- "
+            "(255 at most, no '..')"
+        )
+    if files.PARTITION_COLUMN in columns:
+        raise LakeError(f"{table}[{partition}]: {files.PARTITION_COLUMN} is the lake's own: rename")
+
+
 def write_partition(
     catalog: Catalog,
     table: str,
@@ -79,16 +110,20 @@ def write_partition(
     properties: Mapping[str, str],
 ) -> Commit:
     """Make the frame the partition's content; see Lake.write."""
-    identifier(table)
-    if not _PARTITION.fullmatch(partition) or ".." in partition:
-        raise LakeError(
-            f"partition {partition!r} of {table}: use letters, digits, spaces and _:.|+=@- "
-            "(255 at most, no '..')"
-        )
-    if files.PARTITION_COLUMN in frame.columns:
-        raise LakeError(f"{table}[{partition}]: {files.PARTITION_COLUMN} is the lake's own: rename")
+    check_names(table, partition, frame.columns)
     try:
-        write = _Write(catalog, table, partition, *to_arrow(frame), dict(properties))
+        content = Rows(*to_arrow(frame))
+    except LakeError as error:
+        raise LakeError(f"{table}[{partition}]: {error}") from error
+    return commit_content(catalog, table, partition, content, properties)
+
+
+def commit_content(
+    catalog: Catalog, table: str, partition: str, content: Content, properties: Mapping[str, str]
+) -> Commit:
+    """Make rows in memory, or a file of staged ones, the partition's content."""
+    try:
+        write = _Write(catalog, table, partition, content, dict(properties))
         for attempt in attempts():
             with attempt:
                 return write.attempt()
@@ -104,40 +139,35 @@ class _Write:
     catalog: Catalog
     table: str
     partition: str
-    data: pa.Table
-    dtypes: Dtypes
+    content: Content
     properties: dict[str, str]
     tried: list[_Tried] = field(default_factory=list)
     new: tuple[StructType, DataFile] | None = None
 
     def attempt(self) -> Commit:
         """Commit once, or raise; after a conflict the next attempt goes on from here."""
-        handle = self._load_or_create()
+        handle = load_or_create(self.catalog, self.table)
         for tried in self.tried:
             if handle.snapshot_by_id(tried.commit.snapshot_id):
                 return tried.commit  # it landed, and only the answer was lost
             tried.discard_manifests()
         known = files.arrow_schema(handle)
-        rows = fit(self.data, known)
-        digest = content_digest(rows)
+        rows = self.content.fitted(handle.io, known)
         live = files.live(handle, self.partition)
-        if standing := self._standing(handle, live, rows, digest):
+        if standing := self._standing(handle, live, rows):
             return standing
 
-        transaction = _Transaction(handle)
-        if any(column not in known for column in rows.schema):
-            with transaction.update_schema() as update:
-                update.union_by_name(rows.schema)
+        transaction = widened(handle, known, rows.schema)
         try:
             file = self._file(handle, transaction.table_metadata, rows)
-            with transaction.update_snapshot(self._summary(digest)).overwrite() as overwrite:
+            with transaction.update_snapshot(self._summary(rows)).overwrite() as overwrite:
                 for part in live:
                     overwrite.delete_data_file(part.file)
                 overwrite.append_data_file(file)
         except Exception:
             self._discard(handle)
             raise
-        commit = self._commit(overwrite.snapshot_id, file, rows, digest)
+        commit = self._commit(overwrite.snapshot_id, file, rows)
         _forget_producers(transaction)
         self.tried.append(_Tried(commit, overwrite))
         try:
@@ -147,53 +177,53 @@ class _Write:
             raise
         return commit
 
-    def _load_or_create(self) -> Table:
-        name = identifier(self.table)
-        try:
-            return self.catalog.load_table(name)
-        except NoSuchTableError:
-            self.catalog.create_namespace_if_not_exists(name[0])
-            return files.create(self.catalog, name)
-
     def _standing(
-        self, handle: Table, live: list[files.PartitionFile], rows: pa.Table, digest: str
+        self, handle: Table, live: list[files.PartitionFile], rows: Fitted
     ) -> Commit | None:
         """The live version, if it says the same as ``rows``."""
         if len(live) != 1:
             return None
         found = files.summary(handle, live[0].snapshot_id)
-        wanted = self._summary(digest)
+        wanted = self._summary(rows)
         if any(found.get(key) != wanted.get(key) for key in (PARTITION, DIGEST, DTYPES)):
             return None
-        commit = self._commit(live[0].snapshot_id, live[0].file, rows, digest)
+        commit = self._commit(live[0].snapshot_id, live[0].file, rows)
         return replace(commit, changed=False)
 
-    def _file(self, handle: Table, metadata: TableMetadata, rows: pa.Table) -> DataFile:
-        """The new file, written once unless another writer changed the columns meanwhile."""
-        columns = metadata.schema().as_struct()
+    def _file(self, handle: Table, metadata: TableMetadata, rows: Fitted) -> DataFile:
+        """The new file, written once (or staged before) unless another writer changed the columns
+        meanwhile."""
+        schema = metadata.schema()
+        columns = schema.as_struct()
+        if self.new is None and (uri := self.content.file(schema)):
+            self.new = columns, files.adopt(handle, metadata, self.partition, uri)
         if self.new is None or self.new[0] != columns:
-            self.new = columns, files.write(handle, metadata, self.partition, [rows])
+            self.new = columns, files.write(handle, metadata, self.partition, rows.parts())
         return self.new[1]
 
     def _discard(self, handle: Table) -> None:
-        """Remove the new file, unless a commit that may yet land refers to it."""
+        """Remove the new file, unless a commit that may yet land refers to it; a staged one stays
+        for who tries again."""
         if self.new and not self.tried:
-            handle.io.delete(self.new[1].file_path)
+            path = self.new[1].file_path
+            if path != self.content.file(handle.schema()):
+                handle.io.delete(path)
             self.new = None
 
-    def _summary(self, digest: str) -> dict[str, str]:
-        dtypes = {DTYPES: json.dumps(self.dtypes, sort_keys=True)} if self.dtypes else {}
-        return {**self.properties, PARTITION: self.partition, DIGEST: digest, **dtypes}
+    def _summary(self, rows: Fitted) -> dict[str, str]:
+        dtypes = self.content.dtypes
+        noted = {DTYPES: json.dumps(dtypes, sort_keys=True)} if dtypes else {}
+        return {**self.properties, PARTITION: self.partition, DIGEST: rows.digest, **noted}
 
-    def _commit(self, snapshot_id: int, file: DataFile, rows: pa.Table, digest: str) -> Commit:
+    def _commit(self, snapshot_id: int, file: DataFile, rows: Fitted) -> Commit:
         return Commit(
             table=self.table,
             partition=self.partition,
             snapshot_id=snapshot_id,
-            rows=rows.num_rows,
+            rows=rows.rows,
             bytes=file.file_size_in_bytes,
-            columns=tuple(rows.column_names),
-            digest=digest,
+            columns=tuple(rows.schema.names),
+            digest=rows.digest,
             changed=True,
         )
 

@@ -6,18 +6,21 @@ types (frames.py), files (files.py), the commit (commit.py), staging (staging.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from mlops_assets.resources.lake.digest import content_digest
+from mlops_assets.resources.lake import scan
+from mlops_assets.resources.lake.digest import content_digest, stream_digest
 from mlops_assets.resources.lake.frames import Dtypes, fit
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from pyiceberg.io import FileIO
+    from pyiceberg.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,10 @@ class Content(Protocol):
     def dtypes(self) -> Dtypes:
         """As `frames.to_arrow` tells them."""
 
-    @property
-    def staged(self) -> Staged | None:
-        """The file that already holds the rows, if there is one."""
+    def file(self, schema: Schema) -> str | None:
+        """The file that already holds the rows under a table's ``schema``, if there is one."""
 
-    def fitted(self, handle: Table, known: pa.Schema) -> Fitted:
+    def fitted(self, io: FileIO, known: pa.Schema) -> Fitted:
         """The rows under the columns ``known``."""
 
 
@@ -51,9 +53,11 @@ class Rows:
 
     data: pa.Table
     dtypes: Dtypes
-    staged: None = None
 
-    def fitted(self, handle: Table, known: pa.Schema) -> Fitted:
+    def file(self, schema: Schema) -> None:
+        return None
+
+    def fitted(self, io: FileIO, known: pa.Schema) -> Fitted:
         rows = fit(self.data, known)
         return Fitted(rows.schema, rows.num_rows, content_digest(rows), lambda: [rows])
 
@@ -76,3 +80,43 @@ class Staged(BaseModel):
     columns: tuple[str, ...]
     table_schema: str
     dtypes: Dtypes
+
+    @property
+    def iceberg_schema(self) -> Schema:
+        from pyiceberg.schema import Schema
+
+        return Schema.model_validate_json(self.table_schema)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The rows' columns in the lake's types."""
+        columns = scan.arrow_schema(self.iceberg_schema.select(*self.columns))
+        return pa.schema([columns.field(name) for name in self.columns])
+
+    def file(self, schema: Schema) -> str | None:
+        return self.uri if schema.as_struct() == self.iceberg_schema.as_struct() else None
+
+    def fitted(self, io: FileIO, known: pa.Schema) -> Fitted:
+        """The rows under the columns ``known``; where another writer changed them since the rows
+        were staged, they are read again."""
+
+        def read(columns: Sequence[str]) -> Iterator[pa.Table]:
+            for part in scan.read_file(io, self.iceberg_schema, self.uri, columns):
+                yield fit(part.select(columns), known)
+
+        schema = fit(self.schema.empty_table(), known).schema
+        digest = self.digest if schema == self.schema else digest_of(schema, self.rows, read)
+        return Fitted(schema, self.rows, digest, partial(read, self.columns))
+
+
+def digest_of(
+    schema: pa.Schema, rows: int, read: Callable[[Sequence[str]], Iterable[pa.Table]]
+) -> str:
+    """`content_digest` of stored rows: ``read`` gives columns of them in parts, and is asked for
+    one at a time, some times over."""
+
+    def column(name: str) -> Iterator[pa.Array]:
+        for part in read([name]):
+            yield from part.column(name).iterchunks()
+
+    return stream_digest(schema, rows, column)

@@ -8,13 +8,20 @@ partition's file is (files.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mlops_assets.resources.lake import files, orphans
+from mlops_assets.resources.lake import files, orphans, scan, staging
 from mlops_assets.resources.lake.catalog import open_catalog
-from mlops_assets.resources.lake.commit import DTYPES, Commit, identifier, write_partition
+from mlops_assets.resources.lake.commit import (
+    DTYPES,
+    Commit,
+    commit_content,
+    identifier,
+    write_partition,
+)
+from mlops_assets.resources.lake.content import Staged
 from mlops_assets.resources.lake.errors import (
     LakeError,
     PartitionNotFound,
@@ -28,6 +35,7 @@ __all__ = ["Commit", "Lake"]
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
@@ -87,6 +95,52 @@ class Lake:
         rows = files.read(handle, schema.select(*chosen), parts)
         dtypes = common_dtypes([_recorded_dtypes(handle, part) for part in parts])
         return to_pandas(rows.select(chosen), dtypes)
+
+    def layout(
+        self, table: str, partitions: Sequence[str], *, snapshot_id: int | None = None
+    ) -> scan.Layout:
+        """Where the rows are that `read` would give, for who reads them part by part (scan.py).
+
+        Raises as `read` does.
+        """
+        handle, snapshot = self._at(table, snapshot_id)
+        found = files.find(handle.metadata, handle.io, snapshot, partitions)
+        if missing := [name for name in partitions if name not in found]:
+            raise PartitionNotFound(table, missing, self._names(handle, snapshot))
+        parts = [part for name in partitions for part in found[name]]
+        schema = handle.schemas()[snapshot.schema_id or 0]
+        names = [field.name for field in schema.fields if field.name != files.PARTITION_COLUMN]
+        dtypes = common_dtypes([_recorded_dtypes(handle, part) for part in parts])
+        return scan.lay_out(table, handle.io, schema.select(*names), parts, dtypes)
+
+    def read_group(
+        self, layout: scan.Layout, group: scan.RowGroup, *, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows of one group of a `layout`, some 65,536 at a time, in the lake's types."""
+        from pyiceberg.schema import Schema
+
+        schema = Schema.model_validate_json(layout.schema)
+        handle = self._catalog.load_table(identifier(layout.table))
+        chosen = schema if columns is None else schema.select(*columns)
+        return scan.read_group(handle.io, chosen, group)
+
+    def stage(
+        self,
+        table: str,
+        partition: str,
+        schema: pa.Schema,
+        parts: Iterable[pa.Table],
+        dtypes: Dtypes,
+    ) -> Staged:
+        """Write rows part by part to a file that `commit` makes the partition's content; see
+        staging.py."""
+        return staging.stage(self._catalog, table, partition, schema, parts, dtypes)
+
+    def commit(
+        self, table: str, staged: Staged, *, properties: Mapping[str, str] | None = None
+    ) -> Commit:
+        """As `write`, of rows that were staged, in this process or another."""
+        return commit_content(self._catalog, table, staged.partition, staged, properties or {})
 
     def partitions(self, table: str) -> list[str]:
         """The partitions with a live version (empty ones too), sorted."""

@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-
 Arrays = Callable[[], Iterator[pa.Array]]
 """A column, array by array, anew at each call."""
 
@@ -27,9 +26,7 @@ def content_digest(table: pa.Table) -> str:
     return stream_digest(table.schema, table.num_rows, lambda name: table.column(name).iterchunks())
 
 
-def stream_digest(
-    schema: pa.Schema, rows: int, column: Callable[[str], Iterator[pa.Array]]
-) -> str:
+def stream_digest(schema: pa.Schema, rows: int, column: Callable[[str], Iterator[pa.Array]]) -> str:
     """`content_digest` of rows that need not be in memory: ``column`` is asked for each column of
     the schema, by name, some times over."""
     digest = hashlib.sha256()

@@ -223,11 +223,7 @@ def _stored_as(
     )
     written = schema.select(PARTITION_COLUMN, *rows.column_names)
     return pa.Table.from_batches(
-        [
-            _to_requested_schema(
-                stored, written, batch, include_field_ids=True, format_model=model
-            )
-        ]
+        [_to_requested_schema(stored, written, batch, include_field_ids=True, format_model=model)]
     )
 
 

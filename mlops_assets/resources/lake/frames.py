@@ -22,11 +22,12 @@ Dtypes = dict[str, str]
 """Column to pandas dtype, for the columns whose Arrow type alone would give another dtype."""
 
 _PLAIN = frozenset({"bool", "int32", "int64", "float32", "float64"})
-_NULLABLE = {
+NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
     pa.int32(): pd.Int32Dtype(),
     pa.int64(): pd.Int64Dtype(),
 }
+"""What holds missing values of a type whose plain dtype holds none."""
 
 
 def to_arrow(frame: pd.DataFrame) -> tuple[pa.Table, Dtypes]:
@@ -57,7 +58,7 @@ def _column(name: str, series: pd.Series) -> pa.ChunkedArray:
             array = utc.cast(pa.timestamp(utc.type.unit, tz="UTC"))
         else:
             array = pa.array(series, from_pandas=True)
-        return pa.chunked_array([array]).cast(_stored(array.type), safe=True)
+        return pa.chunked_array([array]).cast(stored_type(array.type), safe=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise LakeError(
             f"column {name!r} ({series.dtype}) does not fit the lake: {error}; "
@@ -65,12 +66,12 @@ def _column(name: str, series: pd.Series) -> pa.ChunkedArray:
         ) from error
 
 
-def _stored(kind: pa.DataType) -> pa.DataType:
+def stored_type(kind: pa.DataType) -> pa.DataType:
     """The type of the lake that holds every value of ``kind``; null stays open (see fit)."""
     if pa.types.is_dictionary(kind):
-        return _stored(kind.value_type)
+        return stored_type(kind.value_type)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(_stored(kind.value_type))
+        return pa.large_list(stored_type(kind.value_type))
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", tz="UTC" if kind.tz else None)
     for test, stored in _STORED:
@@ -107,7 +108,7 @@ def fit(data: pa.Table, known: pa.Schema) -> pa.Table:
     fitted = []
     for name in order:
         column = data.column(name)
-        old = _stored(known.field(name).type) if name in known.names else column.type
+        old = stored_type(known.field(name).type) if name in known.names else column.type
         if pa.types.is_null(column.type):
             column = column.cast(pa.large_string() if pa.types.is_null(old) else old)
         elif _WIDER.get(column.type) == old:
@@ -128,8 +129,8 @@ def to_pandas(table: pa.Table, dtypes: Mapping[str, str]) -> pd.DataFrame:
     )
     for position, field in enumerate(table.schema):
         dtype: Any = dtypes.get(field.name)
-        if dtype is None and field.type in _NULLABLE and table.column(position).null_count:
-            dtype = _NULLABLE[field.type]
+        if dtype is None and field.type in NULLABLE and table.column(position).null_count:
+            dtype = NULLABLE[field.type]
         if dtype is not None:
             # From Arrow, not from the frame: a float column would have rounded big integers.
             target = pd.api.types.pandas_dtype(dtype)

@@ -1,7 +1,7 @@
 """Which operation of AWS an HTTP request is, with its parameters, by botocore's service models.
 
-Here: the wire forms (JSON 1.1, Query, CBOR, REST) of the services that the platform calls. Not here:
-what an operation needs (grants). What cannot be told is an error, never a guess.
+Here: the wire forms (JSON 1.1, Query, CBOR, REST) of the services that the platform calls. Not
+here: what an operation needs (grants). What cannot be told is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _rest(service: str, request: Request) -> Operation | None:
         pattern, literal = _uri(model.http["requestUri"])
         if model.http["method"] != request.method or not (path := pattern.fullmatch(url.path)):
             continue
-        if any(query.get(key, None) != value for key, value in literal.items()):
+        if any(query.get(key) != value for key, value in literal.items()):
             continue
         params, missing = _given(model, query, request)
         if not missing:

@@ -123,6 +123,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._behind.close()
         super().finish()
 
+    def handle_expect_100(self) -> bool:
+        """Written at once: a client waits a second for it before it sends a body."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def _answer(self) -> None:
         request = Request(self.command, self.path, dict(self.headers.items()), self._read())
         if self.path.startswith(_CREDENTIALS):

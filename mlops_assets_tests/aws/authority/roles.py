@@ -68,7 +68,7 @@ class Roles:
         return True
 
     def _about(self, role: str, action: str) -> list[tuple[str, Statement]]:
-        """The role's statements about an action, looked for once: there are thousands of requests."""
+        """The role's statements about an action, looked for once: requests are thousands."""
         if (role, action) not in self._found:
             self._found[role, action] = [
                 (name, statement)

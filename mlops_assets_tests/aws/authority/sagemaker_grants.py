@@ -131,8 +131,10 @@ def _resources(operation: Operation, place: Place) -> Iterator[str]:
     if name in _FEATURE_RECORDS:
         groups = [value for key, value in members(dict(params)) if key == "FeatureGroupName"]
         for group in groups:
-            yield group if group.startswith("arn:") else place.arn(
-                "sagemaker", f"feature-group/{group}"
+            yield (
+                group
+                if group.startswith("arn:")
+                else place.arn("sagemaker", f"feature-group/{group}")
             )
         return
     if name == "CreateModelPackage":

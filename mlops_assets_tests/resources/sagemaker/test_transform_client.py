@@ -1,22 +1,21 @@
 """Batch transforms from Dagster's side: asked for once, adopted, and failed with a reason."""
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 
 import dagster as dg
 import pytest
 
-from mlops_assets.resources.sagemaker.jobs.attempts import JobNameTaken
+from mlops_assets.resources.sagemaker.jobs.attempts import Wanted
+from mlops_assets.resources.sagemaker.jobs.driver import Driver
+from mlops_assets.resources.sagemaker.jobs.kinds import TRANSFORM
+from mlops_assets.resources.sagemaker.jobs.patience import Patience
 from mlops_assets.resources.sagemaker.requests import Placement
-from mlops_assets.resources.sagemaker.transform import transform
+from mlops_assets.resources.sagemaker.transform import PipesSageMakerTransformClient
 from mlops_assets.resources.sagemaker.transform_request import TransformSpec, transform_request
 from mlops_assets_tests.resources.sagemaker.botocore_shapes import accepted
-from mlops_assets_tests.resources.sagemaker.conftest import Lab, eventually
+from mlops_assets_tests.resources.sagemaker.conftest import BUCKET, Ended, Lab
 from mlops_assets_tests.resources.sagemaker.record_models import RecordModels
-
-QUICK = {"poll_interval": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +78,30 @@ def jobs(lab: Lab, name: str) -> list[str]:
     return [job["TransformJobStatus"] for job in found["TransformJobSummaries"]]
 
 
+def transform(lab: Lab, job: TransformSpec) -> Ended:
+    """Materialize an asset that is this job."""
+    client = PipesSageMakerTransformClient(lab.sagemaker, lab.objects, BUCKET, poll_interval=0.1)
+
+    @dg.asset
+    def model(context: dg.AssetExecutionContext):
+        return client.run_spec(context=context, spec=job).get_materialize_result()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        return Ended(dg.materialize([model], instance=instance, raise_on_error=False))
+
+
 @pytest.mark.integration
 def test_a_transform_runs_once_and_is_adopted(lab: Lab, model_name):
     """A retry that scores a month of records again pays twice for the same predictions."""
     lab.objects().write("s3://lake/in/once/rows.csv", b"a,1\nb,2\n")
     job = spec("once", model_name("once"), input_filter="$[1:]", join_input=True)
-    first = transform(lab.sagemaker.client, job, **QUICK)
+    first = transform(lab, job)
     assert lab.objects().read("s3://lake/predictions/once/rows.csv.out") == b"a,1,10\nb,2,20\n"
-    second = transform(lab.sagemaker.client, job, **QUICK)
-    assert (first.adopted, second.adopted) == (False, True)
-    assert first.job_arn == second.job_arn
-    assert first.metadata()["predictions_uri"].value == "s3://lake/predictions/once"
-    assert first.cost_usd == pytest.approx(first.seconds * 0.115 / 3600, abs=1e-6)
+    second = transform(lab, job)
+    assert (first.metadata["adopted"], second.metadata["adopted"]) == (False, True)
+    assert first.metadata["job_arn"] == second.metadata["job_arn"]
+    seconds = first.metadata["transform_seconds"]
+    assert first.metadata["cost_usd"] == pytest.approx(seconds * 0.115 / 3600, abs=1e-6)
     assert jobs(lab, "once") == ["Completed"]
 
 
@@ -99,16 +110,13 @@ def test_two_runs_at_a_time_share_one_job(lab: Lab, model_name):
     lab.objects().write("s3://lake/in/race/rows.csv", b"1\n")
     job, results = spec("race", model_name("race", "lag=0.5")), []
     threads = [
-        threading.Thread(
-            target=lambda: results.append(transform(lab.sagemaker.client, job, **QUICK))
-        )
-        for _ in range(3)
+        threading.Thread(target=lambda: results.append(transform(lab, job))) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(result.adopted for result in results) == [False, True, True]
+    assert sorted(result.metadata["adopted"] for result in results) == [False, True, True]
     assert jobs(lab, "race") == ["Completed"]
 
 
@@ -117,29 +125,44 @@ def test_a_failure_says_why_and_the_next_run_tries_again(lab: Lab, model_name):
     """A wrong record is wrong each time: an automatic retry would only pay for it again."""
     lab.objects().write("s3://lake/in/broken/rows.csv", b"1\nbad\n")
     job = spec("broken", model_name("broken"))
-    with pytest.raises(dg.Failure) as caught:
-        transform(lab.sagemaker.client, job, **QUICK)
-    assert "s3://lake/in/broken/rows.csv" in caught.value.description
-    assert "400: no number" in caught.value.description
-    assert caught.value.allow_retries is False
-    with pytest.raises(dg.Failure):
-        transform(lab.sagemaker.client, job, **QUICK)
+    failed = transform(lab, job).failure
+    said = str(failed.error) + str(failed.error.cause or "")
+    assert "s3://lake/in/broken/rows.csv" in said
+    assert "400: no number" in said
+    assert not transform(lab, job).success
     assert jobs(lab, "broken") == ["Failed", "Failed"]
+
+
+@pytest.mark.integration
+def test_an_alternate_answers_where_the_first_instances_are_not_to_be_had(lab: Lab, model_name):
+    lab.objects().write("s3://lake/in/full/rows.csv", b"1\n")
+    job = spec(
+        "full",
+        model_name("full"),
+        alternates=("ml.c5.xlarge",),
+        tags={"mlops-fault:resource-limit-exceeded": "99 instance=ml.m5"},
+    )
+    client = PipesSageMakerTransformClient(
+        lab.sagemaker, lab.objects, BUCKET, poll_interval=0.1, patience=Patience(0.2, 0.1)
+    )
+
+    @dg.asset
+    def model(context: dg.AssetExecutionContext):
+        return client.run_spec(context=context, spec=job).get_materialize_result()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        ended = Ended(dg.materialize([model], instance=instance))
+    assert ended.metadata["instance"] == "1 × ml.c5.xlarge"
 
 
 @pytest.mark.integration
 def test_an_interrupted_run_stops_its_job(lab: Lab, model_name):
     """A job that goes on after its run was cancelled is paid for and wanted by nobody."""
     lab.objects().write("s3://lake/in/cut/rows.csv", b"1\n" * 50)
-    job = spec("cut", model_name("cut", "lag=30"))
-
-    def interrupt(_: str) -> None:
-        eventually(lambda: jobs(lab, "cut") == ["InProgress"], "the job")
-        raise KeyboardInterrupt
-
-    with pytest.raises(dg.Failure, match="interrupted") as caught:
-        transform(lab.sagemaker.client, job, log=interrupt, **QUICK)
-    assert caught.value.allow_retries is False
+    request = transform_request(spec("cut", model_name("cut", "lag=30")))
+    driver = Driver(lab.sagemaker.client, TRANSFORM, 0.1)
+    assert not driver.start(Wanted(request, "hash"))
+    assert "Stopped" in driver.terminate(request["TransformJobName"])
     assert jobs(lab, "cut") == ["Stopped"]
     assert not list(lab.objects().list("s3://lake/predictions/cut"))
 
@@ -153,5 +176,5 @@ def test_anothers_job_of_the_name_is_not_adopted(lab: Lab, model_name):
     request = transform_request(elsewhere)
     name = transform_request(job)["TransformJobName"]
     lab.sagemaker.client().create_transform_job(**request | {"TransformJobName": name})
-    with pytest.raises(JobNameTaken, match="TransformOutput"):
-        transform(lab.sagemaker.client, job, **QUICK)
+    failed = transform(lab, job).failure
+    assert "TransformOutput" in str(failed.error) + str(failed.error.cause or "")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_transform_shows_its_predictions_and_cost_and_runs_once(
-    lab: Lab, instance: dg.DagsterInstance
+    lab: Lab, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Predictions that a retry pays for again; or, their output cleaned, that nobody can find."""
     client = PipesSageMakerTransformClient(lab.sagemaker, lab.objects, BUCKET, poll_interval=0.1)
@@ -29,6 +29,7 @@ def test_a_transform_shows_its_predictions_and_cost_and_runs_once(
         return client.run_spec(context=context, spec=spec).get_materialize_result()
 
     first, second = (Ended(dg.materialize([model], instance=instance)) for _ in range(2))
+    assert '"records": 2' in capfd.readouterr().out, "what its model server printed is in the run"
     assert (first.metadata["adopted"], second.metadata["adopted"]) == (False, True)
     assert first.metadata["predictions_uri"] == "s3://lake/predictions/step"
     assert first.metadata["transform_seconds"] > 0

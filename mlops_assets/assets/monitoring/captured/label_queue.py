@@ -38,7 +38,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             f"Fill in the column {LABEL} and bring it back: mlops labels {pipeline.name} FILE"
         ),
         kinds={"pandas"},
-        code_version=pipeline.code_version(queues.choose, pipeline.monitors.label_queue),
+        code_version=pipeline.code_version(
+            queues.choose, queues.uncertainty, pipeline.monitors.label_queue
+        ),
         deps=[key(pipeline, CAPTURES), key(pipeline, GROUND_TRUTH)],
     )
     def label_queue(
@@ -73,8 +75,10 @@ def queue(pipeline: MLPipeline, lake: "Lake", partition: str) -> pd.DataFrame:
     rows = rows.loc[rows["label"].isna()].sort_values("event_id", ignore_index=True)
     columns = [name for name in pipeline.feature_columns if name not in pipeline.personal]
     strange = queues.unusual(rows, _baseline(pipeline, lake, partition, rows), columns)
-    binary = pipeline.label.kind == "binary"
-    unsure = queues.uncertainty(rows["prediction"]) if binary else None
+    unsure = None  # a regression's answers do not tell
+    if pipeline.label.kind != "regression":
+        told = list(pipeline.label.answers) or "prediction"
+        unsure = queues.uncertainty(rows[told].to_numpy(float))
     chosen = queues.choose(unsure, strange, pipeline.monitors.label_queue)
     sheet = rows.loc[chosen["row"], [ID, "event_time", "prediction", *columns]]
     sheet = sheet.reset_index(drop=True)

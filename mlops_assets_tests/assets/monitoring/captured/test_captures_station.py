@@ -1,5 +1,7 @@
 """The stations over captured files that nobody's endpoint wrote: what they tell, and how loudly."""
 
+import dataclasses
+
 import pytest
 
 from mlops_assets.assets.monitoring.captured import captures
@@ -7,7 +9,7 @@ from mlops_assets.assets.monitoring.captured.label_queue import queue
 from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.assets.monitoring.captured.skew import judge
 from mlops_assets.assets.serve import endpoint_spec
-from mlops_assets.pipeline import ABTest, Endpoint, Monitors
+from mlops_assets.pipeline import ABTest, Endpoint, Label, Monitors
 from mlops_assets.resources.sagemaker.hosting.endpoint_spec import config_request
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets_tests.assets.monitoring.captured.captured_parcels import declare
@@ -147,3 +149,25 @@ def test_a_feature_that_is_called_like_a_column_of_captures_is_refused(tmp_path)
     check_names({"depot": "str"})
     with pytest.raises(ValueError, match=r"\['variant'\] are called like columns"):
         check_names({"variant": "str"})
+
+
+def test_of_several_classes_the_queue_asks_where_the_best_two_are_close(tmp_path):
+    """By the number of the class alone, as of a regression, nothing told which row is unsure."""
+    lab = Lab.open(tmp_path, label_queue=3)
+    several = Label(column="late", kind="multiclass", classes=("early", "on time", "late"))
+    lab.pipeline = dataclasses.replace(lab.pipeline, label=several)
+    shares = {"sure": (0.9, 0.05, 0.05), "torn": (0.02, 0.5, 0.48), "even": (0.4, 0.3, 0.3)}
+    lab.capture(
+        DAYS[1],
+        *(
+            {
+                "event_id": name,
+                "prediction": 1.0,
+                **dict(zip(several.answers, told, strict=True)),
+            }
+            for name, told in shares.items()
+        ),
+    )
+    sheet = queue(lab.pipeline, lab.lake, DAYS[1])
+    assert sheet["event_id"].tolist() == ["torn", "even", "sure"]
+    assert sheet["queue_score"].tolist() == [0.49, 0.45, 0.075]

@@ -1,0 +1,1 @@
+"""Branches' environments: what one has made, and removing it, and nothing else."""
