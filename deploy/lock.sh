@@ -16,6 +16,7 @@ compile pyproject.toml --output-file requirements.lock
 compile pyproject.toml --extra test --extra deploy --constraints requirements.lock \
     --output-file requirements-test.lock
 compile deploy/requirements-checkov.in --output-file deploy/requirements-checkov.lock
+compile deploy/requirements-nag.in --output-file deploy/requirements-nag.lock
 compile deploy/requirements-torch.in --constraints requirements-test.lock \
     --output-file deploy/requirements-torch.lock
 

@@ -24,16 +24,21 @@ from mlops_assets.assets import (
     splits,
 )
 from mlops_assets.assets.monitoring import stations as monitoring
-from mlops_assets.automation import downstream, events, sensors
+from mlops_assets.automation import downstream, events, metrics, personal_columns, sensors
 from mlops_assets.automation.targets import targets
+from mlops_assets.logs import json_lines, redaction
 from mlops_assets.pipeline import Limits, MLPipeline
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.events.queue import EventQueue
 from mlops_assets.resources.experiments.experiments import Experiments
+from mlops_assets.resources.governance.column_tags import ColumnTags
 from mlops_assets.resources.lake.io_manager import LakeIOManager
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.alerts import AlertChannels
+from mlops_assets.resources.monitoring.monitor_metrics import MonitorMetrics
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.features.offline_features import OfflineFeatures
+from mlops_assets.resources.sagemaker.file_systems import Lustre
 from mlops_assets.resources.sagemaker.jobs.guard import Guard
 from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
 from mlops_assets.resources.sagemaker.registry.signing import Signing
@@ -74,6 +79,7 @@ def build_placement(settings: Settings) -> Placement:
         security_groups=settings.security_groups,
         kms_key_arn=settings.kms_key_arn,
         alarm_period_s=60,
+        lustre=Lustre.parse(settings.lustre) if settings.lustre else None,
         tags={"mlops:platform": "mlops_assets", **own},
     )
 
@@ -115,6 +121,10 @@ def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) ->
             settings.alert_topic_arn, settings.alert_webhook, region=settings.region
         ),
         "events": EventQueue(settings.events_queue_url, settings.region),
+        "column_tags": ColumnTags(catalog, settings.region),
+        "monitor_metrics": MonitorMetrics(
+            settings.metrics_namespace, "" if settings.is_local else settings.alert_topic_arn
+        ),
         "experiments": Experiments(store, settings.mlflow_uri, settings.mlflow_files),
         "signing": Signing(signing_key=settings.signing_key, verify_key=settings.verify_key),
         "training_jobs": PipesSageMakerTrainingClient(
@@ -124,6 +134,7 @@ def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) ->
             sagemaker, store.open, store.bucket, placement
         ),
         "transform_jobs": PipesSageMakerTransformClient(sagemaker, store.open, store.bucket),
+        "offline_features": OfflineFeatures(sagemaker, store.open),
         "tuning_jobs": SageMakerTuningClient(sagemaker, store.open, store.bucket, placement),
     }
 
@@ -157,6 +168,8 @@ def build_defs(
         jobs=[job for each in found for job in sensors.build_jobs(each)],
         sensors=[
             *(sensor for each in found for sensor in sensors.build(each)),
+            *(s for each in found for s in metrics.build(each, settings.metrics_namespace)),
+            *(s for each in found for s in personal_columns.build(each, settings.lake_formation)),
             # A message is taken once: a branch would take everybody else's.
             *events.build(found, "" if settings.environment else settings.events_queue_url),
         ],
@@ -166,4 +179,13 @@ def build_defs(
     )
 
 
-defs = build_defs()
+def load() -> dg.Definitions:
+    """What Dagster loads: in AWS with logs as lines of JSON, in which secrets are struck out."""
+    settings = Settings.load()
+    if not settings.is_local:
+        redaction.install()
+        json_lines.configure()
+    return build_defs(settings)
+
+
+defs = load()

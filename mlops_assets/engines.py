@@ -32,10 +32,10 @@ class Spark:
         order_by: the columns that ``clean`` sorts its rows by (a stable sort, nulls last).
         features_by: columns within which ``features`` looks at other rows. Without, a partition is
             cut by event time.
-        on: which service runs it. EMR Serverless only in AWS, by the application that
-            ``MLOPS_EMR_APPLICATION`` names.
-        instance_type, instance_count: of a SageMaker Processing job. Of several instances the first
-            drives, and all of them work.
+        image_uri: an image that has this project, the pipeline, pyspark and Java 17; by default the
+            platform's.
+        instance_type: of the SageMaker Processing job that it runs in, on all cores. ``volume_gb``
+            holds what does not fit into its memory.
         chunk_rows: how many rows ``clean`` sees at a time.
         slice_rows: how many rows ``features`` sees at a time, about; history comes on top.
         max_runtime_s: seconds, then the job is stopped.
@@ -43,21 +43,14 @@ class Spark:
 
     order_by: tuple[str, ...] = ()
     features_by: tuple[str, ...] = ()
-    on: Literal["processing", "emr-serverless"] = "processing"
+    image_uri: str | None = None
     instance_type: str = "ml.m5.4xlarge"
-    instance_count: int = 1
     volume_gb: int = 100
     chunk_rows: int = 50_000
     slice_rows: int = 500_000
     max_runtime_s: int = 6 * 3600
 
     def __post_init__(self) -> None:
-        require(
-            self.on in ("processing", "emr-serverless"),
-            "engine.on",
-            f"{self.on!r} is no service that runs Spark here",
-            "Use 'processing' (SageMaker Processing) or 'emr-serverless'",
-        )
         for name in ("order_by", "features_by"):
             columns = getattr(self, name)
             require(
@@ -69,7 +62,6 @@ class Spark:
         for name, least in (
             ("chunk_rows", _LEAST_ROWS),
             ("slice_rows", _LEAST_ROWS),
-            ("instance_count", 1),
             ("volume_gb", 1),
             ("max_runtime_s", 60),
         ):

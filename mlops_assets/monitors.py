@@ -250,6 +250,22 @@ class Retraining:
         )
 
 
+METRICS = (
+    "DriftedColumns",
+    "DriftedImportance",
+    "DriftStatus",
+    "FreshnessHours",
+    "LabelledShare",
+    "PerformanceStatus",
+    "QuarantinedRows",
+    "QuarantinedShare",
+    "Rows",
+    "SkewShare",
+    "SkewStatus",
+)
+"""What CloudWatch is told; a status is 0 healthy, 1 warning, 2 failing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alerts:
     """Who is told. The log always is; topic and webhook are settings of the environment
@@ -258,7 +274,19 @@ class Alerts:
     Args:
         from_level: warnings too, or only what pages.
         repeat_after: the same alarm is told again only after so long.
+        above: {metric of CloudWatch: bound}: alarms of CloudWatch on what the monitors send there
+            (where ``MLOPS_METRICS_NAMESPACE`` is set), such as ``{"DriftStatus": 1.5}``.
     """
 
     from_level: Literal["warning", "page"] = "warning"
     repeat_after: dt.timedelta = dt.timedelta(days=1)
+    above: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.above:
+            require(
+                name in METRICS or name.startswith(("Performance.", "Estimate.")),
+                "alerts.above",
+                f"{name!r} is no metric that the monitors send",
+                f"Choose from {', '.join(METRICS)}, or Performance.<metric>",
+            )

@@ -129,6 +129,8 @@ class MLPipeline:
         engine: where ``clean`` and ``features`` run; `Spark` where partitions outgrow a machine.
         limits: what its jobs and endpoint may ask for at most, beside what the platform sets.
         personal: columns that are redacted in quarantine, samples and reports.
+        run_tags: tags of its runs; on ECS, ``ecs/cpu`` (1,024 a core) and ``ecs/memory`` (MiB) are
+            the size of a run's task, where the task definition's does not do.
 
     Raises:
         DeclarationError: at construction, naming the field.
@@ -163,6 +165,7 @@ class MLPipeline:
     personal: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     engine: Engine = "pandas"
+    run_tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_identity(self.name, self.owners)

@@ -66,12 +66,21 @@ class Settings(BaseSettings):
     # webhook's address is a secret: whoever knows it can write there.
     alert_topic_arn: str = ""
     alert_webhook: str = Field(default="", repr=False)
+    # FSx for Lustre that is linked to the bucket, fs-…:/mountname, for `Training(input="lustre")`.
+    lustre: str = Field(
+        default="", pattern=r"^(fs-[0-9a-f]{8,40}:/[a-z0-9]{1,32}(/[A-Za-z0-9_.-]+)*)?$"
+    )
     # What jobs and endpoints may ask for at most (`mlops_assets.limits.Limits`): patterns such as
     # ml.m5.*, instances, instance-hours of one job, USD of a pipeline's jobs of a day.
     instance_types: Annotated[tuple[str, ...], NoDecode] = ()
     max_instances: int | None = Field(default=None, gt=0)
     max_instance_hours: float | None = Field(default=None, gt=0)
     max_usd_per_day: float | None = Field(default=None, gt=0)
+    # Whether Lake Formation governs the lake: personal columns are then tagged.
+    lake_formation: bool = False
+    # CloudWatch's namespace for what the monitors find, such as mlops_assets/monitors; empty: it
+    # is not told.
+    metrics_namespace: str = Field(default="", pattern=r"^([a-z0-9._/#:-]{1,255})?$")
     # The queue that EventBridge sends SageMaker's events to; empty: nobody listens.
     events_queue_url: str = ""
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlops_assets.aws_images import (
     AwsImage,
@@ -50,6 +50,9 @@ class Training:
             (``MLOPS_CUDA_IMAGE_URI``); by default the platform's (``MLOPS_IMAGE_URI``).
         alternates: instance types to go on with, in order, once there has been no capacity for
             ``instance_type``. Which one a model was trained on is no part of what it is.
+        input: ``lustre``: the data is mounted from FSx for Lustre (``MLOPS_LUSTRE``) instead of
+            copied from S3; for data sets that take long to copy. Elsewhere than in a VPC it comes
+            from S3 all the same, and which way it came is no part of what a model is.
         max_runtime: the job is stopped after this time.
     """
 
@@ -66,6 +69,7 @@ class Training:
     instance_count: int = 1
     volume_gb: int = 30
     use_spot: bool = False
+    input: Literal["s3", "lustre"] = "s3"
     max_runtime: dt.timedelta = dt.timedelta(hours=1)
 
     def __post_init__(self) -> None:
@@ -85,6 +89,12 @@ class Training:
                 f"{path} is not a file",
                 "Give the path of a file that exists",
             )
+        require(
+            self.input in ("s3", "lustre"),
+            "training.input",
+            f"{self.input!r} is unknown",
+            "Read from 's3' or 'lustre'",
+        )
         require(
             self.instance_count >= 1,
             "training.instance_count",

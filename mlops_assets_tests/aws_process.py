@@ -4,12 +4,15 @@ Belongs here: what moto gets wrong and our tests depend on. Does not belong here
 process (aws_server.py).
 """
 
+import re
 import sys
 import threading
 
 from moto.core.responses import ActionResult
+from moto.ecs.models import EC2ContainerServiceBackend, Task
 from moto.glue.exceptions import GlueClientError
 from moto.glue.responses import GlueResponse
+from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 
 _update_table = GlueResponse.update_table
@@ -35,8 +38,27 @@ def _update_if_version_matches(request: GlueResponse) -> ActionResult:
         return _update_table(request)
 
 
+_stop_task = EC2ContainerServiceBackend.stop_task
+_EXIT = re.compile(r"exit status (-?\d+)")
+
+
+def _stop_with_exit_status(
+    backend: EC2ContainerServiceBackend, cluster_str: str, task_str: str, reason: str
+) -> Task:
+    """A stopped task's containers have ended, in moto always well: the reason says how."""
+    task = _stop_task(backend, cluster_str, task_str, reason)
+    found = _EXIT.search(reason or "")
+    for container in task.containers:
+        container.last_status = "STOPPED"
+        container.exitCode = int(found[1]) if found else 143
+    return task
+
+
 def main() -> None:
     GlueResponse.update_table = _update_if_version_matches
+    EC2ContainerServiceBackend.stop_task = _stop_with_exit_status
+    # Tasks run until they are stopped; moto ends them when they are looked at.
+    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print("http://{}:{}".format(*server.get_host_and_port()), flush=True)

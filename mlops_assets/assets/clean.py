@@ -4,11 +4,13 @@ Here: rows that keep the raw schema go through the pipeline's ``clean``; the oth
 the reason. Not here: the rules (the pipeline's schema) and how rows are judged (`checks.rows`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from mlops_assets.assets import spark, verdicts
 from mlops_assets.assets.preview import sample, table
 from mlops_assets.assets.station import check, common, key
 from mlops_assets.beta import allowed_beta
@@ -20,14 +22,18 @@ from mlops_assets.checks.rows import (
     quarantine,
 )
 from mlops_assets.checks.rows_parse import from_text
+from mlops_assets.engines import Spark
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
+from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
 
 
 def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     monitors = pipeline.monitors
     with allowed_beta():
         policy = dg.BackfillPolicy.single_run()
+        tool = "spark" if isinstance(pipeline.engine, Spark) else "pandas"
         decorate = dg.multi_asset(
             name=f"{pipeline.name}__clean",
             specs=[
@@ -38,14 +44,14 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                     code_version=pipeline.code_version(
                         pipeline.clean, pipeline.raw_schema, monitors
                     ),
-                    **common(pipeline, {"pandas", "iceberg", "pandera"}),
+                    **common(pipeline, {tool, "iceberg", "pandera"}),
                 ).with_io_manager_key("lake_io"),
                 dg.AssetSpec(
                     key(pipeline, "quarantine"),
                     deps=[key(pipeline, "raw")],
                     description="Rows that break the raw schema: their raw values, and why.",
                     code_version=pipeline.code_version(pipeline.raw_schema),
-                    **common(pipeline, {"pandas", "iceberg", "pandera"}),
+                    **common(pipeline, {tool, "iceberg", "pandera"}),
                 ).with_io_manager_key("lake_io"),
             ],
             partitions_def=pipeline.partitions.definition,
@@ -70,13 +76,16 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             ],
         )
 
+    if isinstance(pipeline.engine, Spark):
+        return _on_spark(pipeline, decorate)
+
     @decorate
     def clean(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult]:
         cleaned: dict[str, pd.DataFrame] = {}
         rejected: dict[str, pd.DataFrame] = {}
-        verdicts: dict[str, dict[str, Verdict]] = {}
+        found: dict[str, dict[str, Verdict]] = {}
         hidden = [c for c in pipeline.personal if c in pipeline.raw_schema.to_schema().columns]
         for partition in context.partition_keys:
             raw = lake.open().read(pipeline.table("raw"), [partition])
@@ -95,14 +104,18 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                     allow_retries=False,
                 )
             context.log.info(f"{partition}: {len(good):,} clean, {len(bad):,} in quarantine")
-            found = {
-                "quarantine_share": _share(len(bad), len(raw), pipeline, reasons),
-                "entity_key_unique": _unique(good, pipeline),
-                "row_count": _count(len(good), pipeline),
+            here = {
+                "quarantine_share": verdicts.quarantine_share(
+                    len(bad), len(raw), reasons, pipeline
+                ),
+                "entity_key_unique": verdicts.entity_key_unique(
+                    int(good.duplicated(list(pipeline.entity_key), keep=False).sum())
+                ),
+                "row_count": verdicts.row_count(len(good), pipeline),
                 "label_share": _label(good, pipeline),
             }
-            for name, verdict in found.items():
-                verdicts.setdefault(name, {})[partition] = verdict
+            for name, verdict in here.items():
+                found.setdefault(name, {})[partition] = verdict
 
         yield dg.MaterializeResult(
             asset_key=key(pipeline, "quarantine"),
@@ -114,49 +127,65 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             asset_key=key(pipeline, "clean"),
             value=cleaned,
             metadata={"sample": sample(last, hide=pipeline.personal)},
-            check_results=[
-                combine("quarantine_share", verdicts["quarantine_share"]),
-                combine("entity_key_unique", verdicts["entity_key_unique"]),
-                warning("row_count", verdicts["row_count"]),
-                warning("label_share", verdicts["label_share"]),
-            ],
+            check_results=_results(found),
         )
 
     return clean
 
 
-def _share(bad: int, all_rows: int, pipeline: MLPipeline, summary: pd.DataFrame) -> Verdict:
-    share = bad / all_rows if all_rows else 0.0
-    return Verdict(
-        share <= pipeline.monitors.quarantine_share,
-        f"{bad:,} of {all_rows:,} rows ({share:.3%}) in quarantine",
-        {"share": share, "rules": table(summary)},
-    )
+def _results(found: Mapping[str, Mapping[str, Verdict]]) -> list[dg.AssetCheckResult]:
+    return [
+        combine("quarantine_share", found["quarantine_share"]),
+        combine("entity_key_unique", found["entity_key_unique"]),
+        warning("row_count", found["row_count"]),
+        warning("label_share", found["label_share"]),
+    ]
 
 
-def _unique(frame: pd.DataFrame, pipeline: MLPipeline) -> Verdict:
-    twins = int(frame.duplicated(list(pipeline.entity_key), keep=False).sum())
-    return Verdict(twins == 0, f"{twins:,} rows share their key with another")
+def _on_spark(
+    pipeline: MLPipeline, decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition]
+) -> dg.AssetsDefinition:
+    """The same station, made by a job."""
 
+    @decorate
+    def clean(
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        store: Store,
+        processing_jobs: PipesSageMakerProcessingClient,
+    ) -> Iterator[dg.MaterializeResult]:
+        job = spark.SparkJob(pipeline, "clean", lake, store, processing_jobs)
+        made, metadata = job.run(context, job.inputs("raw", context.partition_keys))
+        found: dict[str, dict[str, Verdict]] = {}
+        for partition, part in made.clean.items():
+            reasons = spark.reasons(part.reasons)
+            context.log.info(f"{partition}: {part.clean.rows:,} clean, {part.bad:,} in quarantine")
+            here = {
+                "quarantine_share": verdicts.quarantine_share(
+                    part.bad, part.rows, reasons, pipeline
+                ),
+                "entity_key_unique": verdicts.entity_key_unique(part.twins),
+                "row_count": verdicts.row_count(part.clean.rows, pipeline),
+                "label_share": verdicts.label_share(part.label_mean, part.labels, pipeline),
+            }
+            for name, verdict in here.items():
+                found.setdefault(name, {})[partition] = verdict
+        yield dg.MaterializeResult(
+            asset_key=key(pipeline, "quarantine"),
+            value={partition: part.quarantine for partition, part in made.clean.items()},
+            metadata={"reasons": table(reasons)},
+        )
+        yield dg.MaterializeResult(
+            asset_key=key(pipeline, "clean"),
+            value={partition: part.clean for partition, part in made.clean.items()},
+            metadata={"sample": spark.shown(part.sample, part.clean, pipeline), **metadata},
+            check_results=_results(found),
+        )
 
-def _count(rows: int, pipeline: MLPipeline) -> Verdict:
-    low, high = pipeline.monitors.rows
-    wanted = f"at least {low:,}" if high is None else f"{low:,} to {high:,}"
-    return Verdict(
-        low <= rows and (high is None or rows <= high), f"{rows:,} rows (expected {wanted})"
-    )
+    return clean
 
 
 def _label(frame: pd.DataFrame, pipeline: MLPipeline) -> Verdict:
     labels = frame[pipeline.label.column].dropna()
-    bounds = pipeline.monitors.label_share
-    if labels.empty:
-        return Verdict(True, "no labelled rows")
-    mean = float(labels.mean())
-    if bounds is None:
-        return Verdict(True, f"mean {mean:.4g} over {len(labels):,} labels; no bounds declared")
-    return Verdict(
-        bounds[0] <= mean <= bounds[1],
-        f"mean {mean:.4g} over {len(labels):,} labels (expected {bounds[0]:g} to {bounds[1]:g})",
-        {"mean": mean},
-    )
+    mean = None if labels.empty else float(labels.mean())
+    return verdicts.label_share(mean, len(labels), pipeline)

@@ -6,6 +6,7 @@ when it counts as right (`resources.sagemaker.rollout`), what is shown of it (`r
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -86,7 +87,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 endpoint_spec(
                     pipeline, store, placement, package.arn, champion_arn=diary.champion_arn
                 ),
-                held_out(pipeline, store, package),
+                held_out(pipeline, store, package, _serving(client, diary.champion_arn)),
                 on_step=context.log.info,
                 on_plan=diary.begin,
                 previous_config=diary.interrupted(),
@@ -130,6 +131,14 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         )
 
     return endpoint
+
+
+def _serving(client: Any, arn: str | None) -> registry.ModelPackage | None:
+    """What serves, as far as the registry knows it."""
+    try:
+        return registry.describe(client, arn) if arn else None
+    except registry.RegistryError:
+        return None
 
 
 def _not_deployed(

@@ -5,21 +5,25 @@ nothing from the future leaked in. Not here: the features, nor how a proof is ma
 (`ml.point_in_time`).
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mlops_assets.assets.preview import columns, sample, table
+from mlops_assets.assets import spark, verdicts
+from mlops_assets.assets.preview import columns, sample
 from mlops_assets.assets.records import HistoryRecord
 from mlops_assets.assets.station import check, key, station
 from mlops_assets.checks.results import Verdict, combine, warning
 from mlops_assets.checks.rows import SchemaMismatch, check_rows, failure_summary
+from mlops_assets.engines import Spark
 from mlops_assets.ml.point_in_time import differences, recompute
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
 
 if TYPE_CHECKING:
     # pyiceberg takes half a second to import, and the code location needs none of it.
@@ -30,7 +34,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
     name = "features"
     horizon = pipeline.horizon
 
-    @station(
+    decorate = station(
         pipeline,
         name,
         description=(
@@ -38,7 +42,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             if horizon
             else "One row of features for each clean row."
         ),
-        kinds={"pandas", "iceberg"},
+        kinds={"spark" if isinstance(pipeline.engine, Spark) else "pandas", "iceberg"},
         code_version=pipeline.code_version(
             pipeline.features,
             pipeline.feature_schema,
@@ -74,11 +78,15 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             check(pipeline, name, "lookback", "The history that features look back on is there."),
         ],
     )
+    if isinstance(pipeline.engine, Spark):
+        return _on_spark(pipeline, decorate)
+
+    @decorate
     def features(
         context: dg.AssetExecutionContext, lake: LakeResource, store: Store
     ) -> dg.MaterializeResult:
         frames: dict[str, pd.DataFrame] = {}
-        verdicts: dict[str, dict[str, Verdict]] = {
+        judged: dict[str, dict[str, Verdict]] = {
             "feature_schema": {},
             "point_in_time": {},
             "lookback": {},
@@ -91,9 +99,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             if pipeline.lookback:
                 store.save(pipeline.name, name, partition, seen)
             context.log.info(f"{partition}: {len(made):,} rows, {len(history):,} of history")
-            verdicts["feature_schema"][partition] = _schema(made, pipeline)
-            verdicts["point_in_time"][partition] = _point_in_time(pipeline, rows, history, made)
-            verdicts["lookback"][partition] = lookback
+            judged["feature_schema"][partition] = _schema(made, pipeline)
+            judged["point_in_time"][partition] = _point_in_time(pipeline, rows, history, made)
+            judged["lookback"][partition] = lookback
         last = next(reversed(frames.values()))
         return dg.MaterializeResult(
             value=frames,
@@ -101,11 +109,60 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
                 "features": len(pipeline.feature_columns),
                 "sample": sample(last, hide=pipeline.personal),
             },
-            check_results=[
-                combine("feature_schema", verdicts["feature_schema"]),
-                combine("point_in_time", verdicts["point_in_time"]),
-                warning("lookback", verdicts["lookback"]),
-            ],
+            check_results=_results(judged),
+        )
+
+    return features
+
+
+def _results(judged: Mapping[str, Mapping[str, Verdict]]) -> list[dg.AssetCheckResult]:
+    return [
+        combine("feature_schema", judged["feature_schema"]),
+        combine("point_in_time", judged["point_in_time"]),
+        warning("lookback", judged["lookback"]),
+    ]
+
+
+def _on_spark(
+    pipeline: MLPipeline, decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition]
+) -> dg.AssetsDefinition:
+    """The same station, made by a job."""
+
+    @decorate
+    def features(
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        store: Store,
+        processing_jobs: PipesSageMakerProcessingClient,
+    ) -> dg.MaterializeResult:
+        keys = context.partition_keys
+        before = {partition: find_history(pipeline, lake.open(), partition) for partition in keys}
+        job = spark.SparkJob(pipeline, "features", lake, store, processing_jobs)
+        history = {partition: there for partition, (there, _, _) in before.items()}
+        made, metadata = job.run(context, job.inputs("clean", keys, history))
+        judged: dict[str, dict[str, Verdict]] = {}
+        for partition, part in made.features.items():
+            if pipeline.lookback:
+                store.save(pipeline.name, "features", partition, before[partition][2])
+            context.log.info(f"{partition}: {part.rows:,} rows, {part.history:,} of history")
+            reasons = spark.reasons(part.reasons)
+            here = {
+                "feature_schema": verdicts.feature_schema(part.bad, part.rows, reasons),
+                "point_in_time": verdicts.point_in_time(
+                    part.recomputed, part.differ, list(part.leaky), part.rows, pipeline
+                ),
+                "lookback": before[partition][1],
+            }
+            for check_name, verdict in here.items():
+                judged.setdefault(check_name, {})[partition] = verdict
+        return dg.MaterializeResult(
+            value={partition: part.features for partition, part in made.features.items()},
+            metadata={
+                "features": len(pipeline.feature_columns),
+                "sample": spark.shown(part.sample, part.features, pipeline),
+                **metadata,
+            },
+            check_results=_results(judged),
         )
 
     return features
@@ -132,6 +189,21 @@ def read_history(
 ) -> tuple[pd.DataFrame, Verdict, HistoryRecord]:
     """The clean rows of the look-back before a partition, whether all of it is in the lake, and in
     which version."""
+    there, verdict, seen = find_history(pipeline, lake, partition)
+    window = pipeline.partitions.window(partition)
+    if window is None or not there:
+        return rows.iloc[:0], verdict, seen
+    history = lake.read(pipeline.table("clean"), there)
+    times = history[pipeline.event_time]
+    keep = (times >= window[0] - pipeline.lookback) & (times < window[0])
+    return history.loc[keep].reset_index(drop=True), verdict, seen
+
+
+def find_history(
+    pipeline: MLPipeline, lake: "Lake", partition: str
+) -> tuple[list[str], Verdict, HistoryRecord]:
+    """The partitions of ``clean`` that hold the look-back before one, whether all of it is in the
+    lake, and in which version."""
     wanted = pipeline.partitions.before(partition, pipeline.lookback) if pipeline.lookback else []
     # Before the rows are read: what is written in between counts as not seen.
     there = lake.snapshots(pipeline.table("clean"))
@@ -146,13 +218,7 @@ def read_history(
             f"clean of {', '.join(missing)} is not in the lake; features see less history than "
             "declared. Materialize it, then this partition again",
         )
-    window = pipeline.partitions.window(partition)
-    if window is None or len(missing) == len(wanted):
-        return rows.iloc[:0], verdict, seen
-    history = lake.read(pipeline.table("clean"), [p for p in wanted if p in there])
-    times = history[pipeline.event_time]
-    keep = (times >= window[0] - pipeline.lookback) & (times < window[0])
-    return history.loc[keep].reset_index(drop=True), verdict, seen
+    return [p for p in wanted if p in there], verdict, seen
 
 
 def _schema(frame: pd.DataFrame, pipeline: MLPipeline) -> Verdict:
@@ -161,18 +227,14 @@ def _schema(frame: pd.DataFrame, pipeline: MLPipeline) -> Verdict:
     except SchemaMismatch as mismatch:
         return Verdict(False, str(mismatch))
     bad = int((~report.accepted).sum())
-    return Verdict(
-        bad == 0,
-        f"{bad:,} of {len(frame):,} rows break the schema",
-        {"rules": table(failure_summary(report))},
-    )
+    return verdicts.feature_schema(bad, len(frame), failure_summary(report))
 
 
 def _point_in_time(
     pipeline: MLPipeline, rows: pd.DataFrame, history: pd.DataFrame, made: pd.DataFrame
 ) -> Verdict:
     if pipeline.event_time is None or rows.empty:
-        return Verdict(True, "no event time, nothing to truncate" if len(rows) else "no rows")
+        return verdicts.point_in_time(0, 0, [], len(rows), pipeline)
     wanted = min(pipeline.monitors.point_in_time_rows, len(rows))
     # Seeded by the data's size alone: a rerun checks the same rows.
     chosen = np.sort(np.random.default_rng(len(rows)).choice(len(rows), wanted, replace=False))
@@ -188,13 +250,5 @@ def _point_in_time(
     )
     columns = list(pipeline.feature_columns)
     found = differences(made.iloc[chosen][columns], again[columns])
-    if found.empty:
-        return Verdict(True, f"{wanted} rows recomputed, all identical")
-    leaky = ", ".join(sorted(found["column"].unique()))
-    return Verdict(
-        False,
-        f"{found['row'].nunique()} of {wanted} rows differ when recomputed from what was known "
-        f"{pipeline.horizon} before the event: {leaky} look into the future. Use only values "
-        "known by then (see known_at)",
-        {"columns": leaky},
-    )
+    leaky = sorted(found["column"].unique())
+    return verdicts.point_in_time(wanted, found["row"].nunique(), leaky, len(rows), pipeline)

@@ -33,6 +33,8 @@ from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 
 COMMIT_TAG = "mlops:commit"
+# What may differ between two trainings of the same model.
+_NO_PART = ("alternates", "input")
 VERSION_TAG = "mlops:platform-version"
 
 
@@ -60,10 +62,9 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
         kinds={"sagemaker", "onnx"},
         code_version=pipeline.code_version(
             *training.version,
-            # Paths differ between machines, and their content is already in; rules only watch, and
-            # alternates only wait for a machine.
+            # Paths differ between machines, and their content is already in; rules only watch.
             {
-                **{name: value for name, value in vars(training).items() if name != "alternates"},
+                **{name: value for name, value in vars(training).items() if name not in _NO_PART},
                 "script": None,
                 "files": None,
                 "rules": None,
@@ -175,6 +176,7 @@ def training_spec(
         },
         hyperparameters={**training.told(pipeline.label), **searched},
         image_uri=training.from_aws or training.image,
+        lustre=training.input == "lustre",
         instance_type=training.instance_type,
         alternates=training.alternates,
         instance_count=training.instance_count,

@@ -9,7 +9,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from mlops_assets.assets.artifacts import fetch
 from mlops_assets.assets.records import SplitRecord
+from mlops_assets.ml.artifact.spec import FeatureSpec
 from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.datasets import read_split
 from mlops_assets.resources.records import RecordNotFound, Store
@@ -78,11 +80,17 @@ def _online(pipeline: MLPipeline) -> dict[str, object] | None:
     }
 
 
-def held_out(pipeline: MLPipeline, store: Store, package: ModelPackage) -> HeldOut:
+def held_out(
+    pipeline: MLPipeline, store: Store, package: ModelPackage, champion: ModelPackage | None = None
+) -> HeldOut:
     """Rows that the package's model was not trained on, spread over its own split.
 
     The split is the one that the package was registered with, whatever was split since. None of
     them where the endpoint is asynchronous: it takes objects, and is judged by its metrics alone.
+
+    Args:
+        champion: what serves, and is asked the same rows: what it wants to be told beyond what the
+            split holds, such as a feature that was dropped since, is unknown in each.
     """
     frame = _holdout(pipeline, store, package)
     if pipeline.endpoint.asynchronous:
@@ -93,12 +101,30 @@ def held_out(pipeline: MLPipeline, store: Store, package: ModelPackage) -> HeldO
     metric = pipeline.evaluation.primary
     probable = pipeline.label.kind != "regression"
     spread = float(np.std(truth)) if len(truth) else 1.0
+    columns = _asked_for(pipeline, store, package, champion)
     return HeldOut(
-        rows=json_rows(rows, pipeline.feature_columns),
+        rows=json_rows(rows.reindex(columns=columns), columns),
         expected=Expected(metric, package.metrics.get(metric), len(frame), truth),
         scale=1.0 if probable else spread or 1.0,
         unit="in probability" if probable else "standard deviations of the label",
     )
+
+
+def _asked_for(pipeline: MLPipeline, store: Store, *packages: ModelPackage | None) -> list[str]:
+    """What these models ask for, by their own schemas; a declaration may be another by now."""
+    names: dict[str, None] = {}
+    for package in packages:
+        if package is None:
+            continue
+        try:
+            with fetch(store, package.model_data_url) as model:
+                spec = FeatureSpec.from_json((model / "features.json").read_bytes())
+        except (OSError, ValueError):
+            # Gone, or not ours: the rollout tells what is wrong with it.
+            names |= dict.fromkeys(pipeline.feature_columns)
+        else:
+            names |= dict.fromkeys(spec.names)
+    return list(names)
 
 
 def _holdout(pipeline: MLPipeline, store: Store, package: ModelPackage) -> pd.DataFrame:

@@ -61,7 +61,10 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             records[partition] = record
             complete[partition] = _window_verdict(record)
             store.save(pipeline.name, "splits", partition, record)
-            context.log.info(f"{partition}: {record.method} split, rows {record.rows}")
+            context.log.info(
+                f"{partition}: {record.method} split, {record.rows['train']:,} rows to train on, "
+                f"{record.rows['holdout']:,} held out"
+            )
         last = next(reversed(records.values()))
         return dg.MaterializeResult(
             data_version=dg.DataVersion("-".join(r.digest[:16] for r in records.values())),

@@ -6,7 +6,7 @@ news. Not here: reading captured files (`assets.monitoring.captured.captures`).
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 
@@ -23,6 +23,8 @@ from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.monitoring.begun import Begun
 from mlops_assets.resources.records import RecordNotFound, Store
 from mlops_assets.resources.sagemaker.session import SageMakerResource
+
+Kept = TypeVar("Kept", SkewRecord, PerformanceRecord)
 
 if TYPE_CHECKING:
     from mlops_assets.resources.lake.core import Lake
@@ -108,13 +110,20 @@ def _compare_again(
 
 def _without(pipeline: MLPipeline, store: Store, partition: str, snapshot: int) -> bool:
     """Whether what was captured of a partition was judged by other rows than these."""
-    kinds: tuple[tuple[type[SkewRecord] | type[PerformanceRecord], str], ...]
-    kinds = ((SkewRecord, "skew"), (PerformanceRecord, "performance"))
-    for kind, station in kinds:
-        try:
-            record = store.load(kind, pipeline.name, station, partition)
-        except RecordNotFound:
-            continue
-        if record.captured and record.inputs.get(pipeline.table("features")) != snapshot:
-            return True
-    return False
+    skew = _known(pipeline, store, SkewRecord, "skew", partition)
+    performance = _known(pipeline, store, PerformanceRecord, "performance", partition)
+    table = pipeline.table("features")
+    return any(
+        record.captured and record.inputs.get(table) != snapshot
+        for record in (skew, performance)
+        if record is not None
+    )
+
+
+def _known(
+    pipeline: MLPipeline, store: Store, kind: type[Kept], station: str, partition: str
+) -> Kept | None:
+    try:
+        return store.load(kind, pipeline.name, station, partition)
+    except RecordNotFound:
+        return None

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from mlops_assets.assets.endpoint import LAST, ROLLOUT
 from mlops_assets.assets.monitoring.drifting.records import DriftRecord
+from mlops_assets.assets.records import RolloutRecord
 from mlops_assets.assets.versions import named
 from mlops_assets.automation.asking import not_begun
 from mlops_assets.automation.local_api import asleep
@@ -61,6 +63,9 @@ def told_anew(found: Targets, scene: Scene) -> Iterator[dg.RunRequest]:
     champion, records = scene.champion, scene.recent(DriftRecord, "drift")
     if champion is None or not records or records[0].package_arn == champion.arn:
         return
+    rollout = scene.record(RolloutRecord, ROLLOUT, LAST)
+    if rollout and rollout.state == "running" and rollout.package_arn == champion.arn:
+        return  # it answers, and is not proven yet: it may be taken back
     partition = records[0].partition
     # Who comes to serve a second time is a champion anew: the registry has noted it.
     reign = f"{champion.version}:{champion.modified:%Y%m%dT%H%M%S}"

@@ -51,7 +51,7 @@ class Targets:
 
     @property
     def tags(self) -> dict[str, str]:
-        return {"pipeline": self.pipeline.name}
+        return {**self.pipeline.run_tags, "pipeline": self.pipeline.name}
 
     @cached_property
     def loop_job(self) -> "UnresolvedAssetJobDefinition":

@@ -62,8 +62,8 @@ def check_rows(
     unexpected column under strict, a check that answers for the whole frame and fails. Whatever
     a check function raises propagates: it is a bug, not bad data.
 
-    Of a ``part`` of a frame that came whole through `check_columns`, uniqueness is not judged, and
-    a column whose values all have no place in its dtype has bad rows, where the whole would not fit.
+    Of a ``part`` of a frame that as a whole came through `check_columns`, uniqueness is not judged,
+    and a column of which no value has a place in its dtype is one of bad rows, no SchemaMismatch.
     """
     model = schema.to_schema()
     columns = typed_columns(frame, model, part=part)
@@ -84,7 +84,7 @@ def check_rows(
             for name, rows in rows_rules.frame_failures(check, typed):
                 reject(name, rows_rules.rule_name(check), rows)
     candidates = np.flatnonzero(accepted)
-    for key in [] if part else unique_keys(schema):
+    for key in [] if part else unique_keys(frame, schema):
         for rule, rows, other in rows_unique.duplicates(frame, key, candidates):
             reject(", ".join(key), rule, rows, other)
     return RowReport(accepted, _failures(frame, found))
@@ -95,10 +95,13 @@ def check_columns(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> None:
     typed_columns(frame, schema.to_schema())
 
 
-def unique_keys(schema: type[pa.DataFrameModel]) -> list[list[str]]:
-    """The columns, or columns together, whose values the schema says to be unique."""
+def unique_keys(frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> list[list[str]]:
+    """The frame's columns, or columns together, whose values the schema says to be unique."""
     model = schema.to_schema()
-    keys = [[str(name)] for name, column in model.columns.items() if column.unique]
+    keys = []
+    for name, column in model.columns.items():
+        names = column.get_regex_columns(frame) if column.regex else [name]
+        keys += [[str(n)] for n in names if column.unique and n in frame.columns]
     return [*keys, list(model.unique)] if model.unique else keys
 
 

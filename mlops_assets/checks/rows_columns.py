@@ -42,8 +42,8 @@ def typed_columns(
 
     A column of dtype object is typed value by value: that is how a mixed column (one 2^63, one
     lone surrogate) arrives from a tolerant reader. A column without a single value fits every
-    dtype, since CSV and JSON give an empty column no type. In a ``part`` of a frame, one whose values
-    all misfit does too.
+    dtype, since CSV and JSON give an empty column no type. In a ``part`` of a frame, one of
+    nothing but misfits does too.
     """
     _require_supported(schema)
     matched = _matched(frame, schema)

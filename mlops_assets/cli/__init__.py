@@ -4,6 +4,7 @@ Here: the list of commands and what their help says. What each does is in the mo
 imported only when it is called: `mlops --help` answers at once.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -284,6 +285,8 @@ def main() -> None:
     """The console script: expected errors are one line, bugs keep their traceback."""
     import sys
 
+    # Before OpenMP starts: what a waiting thread of a model burns, others need on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except Exception as error:

@@ -22,7 +22,7 @@ from mlops_assets.cli.predictions import Prediction, predict, show
 from mlops_assets.cli.runs import materialize, stale_stations
 from mlops_assets.cli.world import World, console
 from mlops_assets.ml.splitting import training_window
-from mlops_assets.pipeline import DATA_STATIONS, MLPipeline
+from mlops_assets.pipeline import MLPipeline
 from mlops_assets.resources.sagemaker.hosting.endpoints import serving_package
 from mlops_assets.resources.sagemaker.registry import registry
 
@@ -50,7 +50,7 @@ def run(name: str, partition: str | None) -> None:
     )
     known = [*training_window(available, as_of, pipeline.split.window), as_of]
     for each in known:
-        _bring(world, pipeline, DATA_STATIONS, each)
+        _bring(world, pipeline, pipeline.data_stations, each)
     _bring(world, pipeline, pipeline.model_stations, as_of)
     world.sagemaker.client()  # hosts again what a stopped server hosted
     _watch(world, pipeline, known)

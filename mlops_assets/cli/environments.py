@@ -15,6 +15,7 @@ from mlops_assets.objects import open_objects
 from mlops_assets.pipelines import declared
 from mlops_assets.resources.environments import things
 from mlops_assets.resources.environments.storage import Folder, Mark, Tables
+from mlops_assets.resources.monitoring import monitor_metrics
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 
@@ -64,18 +65,22 @@ def delete(name: str, *, yes: bool) -> None:
     # What somebody has stopped is not started to be asked; but what it holds would stay.
     asleep = settings.is_local and lifecycle.running(home) is None
     world = World(settings)
-    found = (
-        [] if asleep and not home.exists() else list(things.find(world.sagemaker.client(), name))
-    )
+    nothing = asleep and not home.exists()
+    found = [] if nothing else list(things.find(world.sagemaker.client(), name))
+    alarms = [] if nothing else _alarms(world)
     kept = list(tables.find()) if _has_lake(settings) else []
     count, size = folder.size()
-    if not found and not kept and not count:
+    if not found and not kept and not count and not alarms:
         raise CommandError(f"there is no environment {name}: nothing has its name and tag")
     verb = "removing" if yes else "would remove"
     for thing in found:
         console.print(f"{verb} {thing}", soft_wrap=True)
         if yes:
             things.remove(world.sagemaker.client(), thing)
+    for alarm in alarms:
+        console.print(f"{verb} alarm {alarm}", soft_wrap=True)
+    if yes:
+        monitor_metrics.take_down(world.sagemaker.cloudwatch(), alarms)
     for namespace, table in kept:
         console.print(f"{verb} table {namespace}.{table}", soft_wrap=True)
     if yes and kept:
@@ -90,6 +95,16 @@ def delete(name: str, *, yes: bool) -> None:
         shutil.rmtree(settings.own_home, ignore_errors=True)  # the lake's files
     folder.remove()
     console.print(f"environment {name} is gone. What MLflow and Dagster were told of it stays.")
+
+
+def _alarms(world: World) -> list[str]:
+    """On its pipelines' monitors, whose names nobody else's pipeline can have (`create`)."""
+    cloudwatch = world.sagemaker.cloudwatch()
+    return [
+        name
+        for pipeline in world.pipelines
+        for name in monitor_metrics.standing(cloudwatch, pipeline.slug)
+    ]
 
 
 def _settings(name: str) -> Settings:

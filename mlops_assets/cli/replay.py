@@ -51,7 +51,6 @@ def run(
     )
     plan.save(place)
     os.environ["MLOPS_HOME"] = str(place)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     world = World(Settings.load(), plan)
     console.print(f"[bold cyan]{pipeline.name}[/]  {pipeline.description}", soft_wrap=True)
     console.print(

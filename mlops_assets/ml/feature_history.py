@@ -66,13 +66,13 @@ def as_of(
     seen = ordered[EVENT]
     if known == "invocation":
         seen = seen.where(seen > ordered[INVOKED], ordered[INVOKED])
-    told = pd.DataFrame(
-        {"entity": ordered[ENTITY].astype(object), "at": _ns(seen), "rank": np.arange(len(ordered))}
-    ).sort_values(["at", "rank"], kind="stable")
+    codes, known_entities = pd.factorize(ordered[ENTITY].astype(object))
+    told = pd.DataFrame({"entity": codes, "at": _ns(seen), "rank": np.arange(len(ordered))})
+    told = told.sort_values(["at", "rank"], kind="stable")
     told["holds"] = told.groupby("entity", sort=False)["rank"].cummax()
     asked = pd.DataFrame(
         {
-            "entity": np.asarray(entities, dtype=object),
+            "entity": pd.Index(known_entities, dtype=object).get_indexer(list(entities)),
             "at": _ns(moments).to_numpy(),
             "row": np.arange(len(moments)),
         }

@@ -39,6 +39,12 @@ RUNS = (
         because="The launcher reads the run's task definition. It has no resource level.",
     ),
     Statement(
+        sid="SeeTheOwnNetwork",
+        actions=("ec2:DescribeNetworkInterfaces",),
+        resources=("*",),
+        because="A run's task gets the network of its launcher's. EC2's describes are of everything.",
+    ),
+    Statement(
         sid="PassTheTaskRoles",
         actions=("iam:PassRole",),
         resources=("${DagsterRole.Arn}", "${TaskExecutionRole.Arn}"),

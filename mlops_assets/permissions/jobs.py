@@ -6,7 +6,7 @@ Not here: endpoints (`serving`), what a job itself may do (`container`).
 
 from __future__ import annotations
 
-from mlops_assets.permissions.lake import KEY
+from mlops_assets.permissions.lake import KEY, objects
 from mlops_assets.permissions.statement import Statement, arn, sagemaker
 
 # Instances whose own storage encrypts itself and takes no key (`resources.sagemaker.requests`).
@@ -190,6 +190,30 @@ JOBS = (
         resources=("${EventsQueueArn}",),
         because="What happens in SageMaker, as EventBridge sends it.",
         given="Listens",
+    ),
+    Statement(
+        sid="Experiments",
+        actions=(
+            "sagemaker-mlflow:CreateExperiment",
+            "sagemaker-mlflow:CreateRun",
+            "sagemaker-mlflow:GetExperimentByName",
+            "sagemaker-mlflow:GetRun",
+            "sagemaker-mlflow:LogBatch",
+            "sagemaker-mlflow:RestoreExperiment",
+            "sagemaker-mlflow:SearchRuns",
+            "sagemaker-mlflow:SetTag",
+            "sagemaker-mlflow:UpdateRun",
+        ),
+        resources=("${TrackingServerArn}",),
+        because="Every training is told to SageMaker's MLflow, by its plugin.",
+        given="Tells",
+    ),
+    Statement(
+        sid="ExperimentFiles",
+        actions=("s3:PutObject",),
+        resources=objects("mlflow/"),
+        because="A run's files go to the server's own folder; MLflow's client writes them itself.",
+        given="Tells",
     ),
     Statement(
         sid="OperationsKey",

@@ -7,7 +7,7 @@ models to network and keys. Not here: jobs and the registry (`jobs`), what a con
 from __future__ import annotations
 
 from mlops_assets.permissions.jobs import WITHOUT_VOLUME_KEY
-from mlops_assets.permissions.lake import KEY
+from mlops_assets.permissions.lake import KEY, objects
 from mlops_assets.permissions.statement import Statement, arn, sagemaker
 
 _ENDPOINTS = sagemaker("endpoint/{slug}", "endpoint/{slug}-*")
@@ -190,6 +190,13 @@ FEATURES = (
         ),
         resources=_FEATURES,
         because="The declaration has online features.",
+        needs="online",
+    ),
+    Statement(
+        sid="FeaturesHistory",
+        actions=("s3:GetObject",),
+        resources=objects("feature-store/"),
+        because="Features as they were are read from the offline copy (offline_features).",
         needs="online",
     ),
     Statement(

@@ -21,6 +21,7 @@ CONDITIONS: dict[str, Any] = {
     "Signs": {"Fn::Not": [{"Fn::Equals": [{"Ref": "SigningKeyArn"}, ""]}]},
     "Alerts": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertTopicArn"}, ""]}]},
     "Listens": {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsQueueArn"}, ""]}]},
+    "Tells": {"Fn::Not": [{"Fn::Equals": [{"Ref": "TrackingServerArn"}, ""]}]},
     "OnlyPeopleApprove": {"Fn::Equals": [{"Ref": "Approval"}, "manual"]},
     "OnGitHub": {"Fn::Not": [{"Fn::Equals": [{"Ref": "GitHubRepository"}, ""]}]},
 }
@@ -73,6 +74,11 @@ PARAMETERS: dict[str, Any] = {
     "EventsQueueArn": _text(
         "The queue that EventBridge sends SageMaker's events to; empty, none",
         "(arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+)?",
+        "",
+    ),
+    "TrackingServerArn": _text(
+        "SageMaker's MLflow that experiments are told to; empty, none",
+        "(arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:mlflow-[a-z]+(-[a-z]+)?/[A-Za-z0-9-]+)?",
         "",
     ),
     "Approval": {

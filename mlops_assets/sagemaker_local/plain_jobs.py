@@ -1,8 +1,8 @@
 """Jobs that run once, from their start to their end: what processing and transform have in common.
 
-Belongs here: the queue, List, Stop, the books, what a restart makes of such jobs. Does not belong
-here: what a job does (its run), which requests are right, training jobs (training/jobs.py), which
-go on after an interruption.
+Belongs here: the queue, Describe, List, Stop, the books, what a restart makes of such jobs. Does
+not belong here: what a job does (its run), which requests are right, training jobs
+(training/jobs.py), which go on after an interruption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from mlops_assets.sagemaker_local.errors import in_use, invalid
 from mlops_assets.sagemaker_local.faults.faults import Faults
 from mlops_assets.sagemaker_local.faults.job_faults import JobFaults
 from mlops_assets.sagemaker_local.job_queue import JobQueue, Run
-from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
 
 _INTERRUPTED = (
@@ -127,15 +126,6 @@ class PlainJobs:
         self._name = f"{kind.member}Name"
         self._status = f"{kind.member}Status"
 
-    def operations(self) -> dict[str, Handler]:
-        member = self._kind.member
-        return {
-            f"Create{member}": self.create,
-            f"Describe{member}": lambda request: self._existing(request[self._name]),
-            f"List{member}s": self.list,
-            f"Stop{member}": self.stop,
-        }
-
     def recover(self) -> None:
         """After a restart: what ran has failed, what only waited waits again."""
         shutil.rmtree(self._root, ignore_errors=True)
@@ -150,10 +140,6 @@ class PlainJobs:
     async def shutdown(self) -> None:
         """End what runs; recover() tells the truth about it at the next start."""
         await self._queue.shutdown()
-
-    def create(self, request: Document) -> Document:
-        """Check what only this kind knows, then `enter` the job."""
-        raise NotImplementedError
 
     def enter(self, request: Document, **members: object) -> Document:
         """Keep a job that may be created, with further members, and let it wait for its turn."""
@@ -184,6 +170,9 @@ class PlainJobs:
                 "Job name must be unique within an AWS account and region, and a job with this "
                 f"name already exists ({self._arn(request)})"
             )
+
+    def describe(self, request: Document) -> Document:
+        return self._existing(request[self._name])
 
     def list(self, request: Document) -> Document:
         found = listing.page(

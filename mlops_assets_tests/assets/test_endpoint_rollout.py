@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pandas as pd
+import pandera.pandas as pa
 import pytest
 
 from mlops_assets.assets.endpoint import LAST, ROLLOUT
@@ -104,6 +106,40 @@ def test_a_challenger_that_breaks_its_bound_is_taken_back_and_one_that_keeps_it_
     assert "load_test" in materialized(promoted)
     names = [e["EndpointName"] for e in world.client.list_endpoints()["Endpoints"]]
     assert names == ["diabetes"]
+
+
+class FewerFeatures(pa.DataFrameModel):
+    """What the serving model asks for, without its last measurement."""
+
+    patient: int = pa.Field(ge=0, unique=True)
+    sex: str = pa.Field(isin=["A", "B"])
+    bmi: float
+    bp: float
+    s5: float
+    target: float = pa.Field(ge=0)
+
+
+def fewer(df: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    return df[list(FewerFeatures.to_schema().columns)]
+
+
+def test_a_champion_that_asks_for_a_dropped_feature_is_told_that_it_is_unknown(home):
+    """It refused every probe (400), so that nothing was compared, and the refusals of the old
+    fleet counted against the new model while both answered."""
+    world = make(home, rounds=70)
+    champion = serving_package(world.client, "diabetes")
+    world = TestWorld(
+        world.home,
+        dataclasses.replace(world.pipeline, feature_schema=FewerFeatures, features=fewer),
+    )
+    result = world.run(partition="all")
+    assert result.success
+    kept = record(world)
+    assert (kept.state, kept.champion_arn) == ("proven", champion)
+    lines = {line.name: line for line in kept.lines}
+    assert lines["errors"].status == "passed"
+    assert " rows" in lines["agreement"].figure, "both answered the same rows"
+    assert "wrongly" not in " ".join(text for _, text in kept.steps)
 
 
 def test_a_second_run_finds_nothing_to_do_and_keeps_the_last_verdict(home):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import dagster as dg
 import pytest
 
+from mlops_assets.assets.endpoint import LAST, ROLLOUT
 from mlops_assets.assets.monitoring.decided import decisions
 from mlops_assets.assets.monitoring.drifting.records import DriftRecord
+from mlops_assets.assets.records import RolloutRecord
 from mlops_assets.definitions import build_assets
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 from mlops_assets.sagemaker_local import lifecycle
@@ -46,7 +48,7 @@ def reigns(tmp_path_factory) -> Iterator[Reigns]:
 def world(reigns) -> LoopWorld:
     """Nothing compared and nothing decided yet; the first model serves."""
     world = reigns.world.like()
-    for kept in ("decisions", "begun", f"records/{GROUP}/drift"):
+    for kept in ("decisions", "begun", f"records/{GROUP}/drift", f"records/{GROUP}/{ROLLOUT}"):
         world.store.open().delete_tree(world.store.uri(kept))
     world.serve(reigns.first)
     return world
@@ -71,6 +73,24 @@ def champion(world: LoopWorld, first: str, last: str) -> ModelPackage:
 
 def compared_with(world: LoopWorld) -> str | None:
     return world.store.load(DriftRecord, GROUP, "drift", DAYS[2]).package_arn
+
+
+def test_a_model_that_is_not_proven_yet_is_waited_for(world, reigns):
+    """It was compared with while its rollout was judged, and once more when that was over."""
+    materialize(world, "drift", DAYS[2])
+    world.serve(reigns.second)
+    rollout = RolloutRecord(
+        as_of=DAYS[1], package_arn=reigns.second.arn, champion_arn=reigns.first.arn, config="c",
+        previous_config="b", policy="canary", state="running", started="", run_id="r",
+    )  # fmt: skip
+    world.store.save(GROUP, ROLLOUT, LAST, rollout)
+    assert world.tick("champion")[0] == []
+    world.store.save(GROUP, ROLLOUT, LAST, rollout.model_copy(update={"state": "proven"}))
+    assert len(world.tick("champion")[0]) == 1, "the control"
+    # Another's rollout says nothing of what serves.
+    other = {"state": "running", "package_arn": reigns.first.arn}
+    world.store.save(GROUP, ROLLOUT, LAST, rollout.model_copy(update=other))
+    assert len(world.tick("champion")[0]) == 1
 
 
 def test_drift_of_the_newest_day_is_told_anew_once_a_reign(world, reigns):

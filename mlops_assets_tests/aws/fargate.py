@@ -20,6 +20,7 @@ from typing import Any
 
 from mlops_assets_tests.aws.guarded import Guarded
 from mlops_assets_tests.aws.world import World
+from mlops_assets_tests.aws_server import REGION
 from mlops_assets_tests.deploy.template import platform
 
 CLUSTER = "mlops"
@@ -79,15 +80,26 @@ def fargate(guarded: Guarded) -> Iterator[Fargate]:
 def _run_tasks(guarded: Guarded, made: Fargate, own: str, over: threading.Event) -> None:
     ecs = guarded.admin.client("ecs")
     while not over.wait(_POLL_S):
-        listed = ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+        listed = ecs.list_tasks(cluster=CLUSTER, desiredStatus="RUNNING")["taskArns"]
         new = [arn for arn in listed if arn != own and arn not in made.tasks]
-        found = ecs.describe_tasks(cluster=CLUSTER, tasks=new)["tasks"] if new else []
+        found = _described(ecs, new)
         for task in found:
             _start(guarded.dagster, made, task)
         for arn, process in list(made.running.items()):
             if process.poll() is not None:
                 del made.running[arn]
-                ecs.stop_task(cluster=CLUSTER, task=arn, reason="its container exited")
+                ended = f"Essential container in task exited: exit status {process.returncode}"
+                ecs.stop_task(cluster=CLUSTER, task=arn, reason=ended)
+            elif arn not in listed:
+                process.terminate()  # somebody called StopTask
+
+
+def _described(ecs: Any, tasks: list[str]) -> list[dict[str, Any]]:
+    if not tasks:
+        return []
+    asked = ecs.describe_tasks(cluster=CLUSTER, tasks=tasks, include=["TAGS"])
+    found: list[dict[str, Any]] = asked["tasks"]
+    return found
 
 
 def _start(world: World, made: Fargate, task: dict[str, Any]) -> None:
@@ -122,13 +134,29 @@ def _register(ecs: Any, resource: str, guarded: Guarded) -> None:
         memory=template["Memory"],
         taskRoleArn=roles["DagsterRole"],
         executionRoleArn=roles["TaskExecutionRole"],
-        containerDefinitions=[{"name": container["Name"], "image": "dagster@sha256:0"}],
+        containerDefinitions=[
+            {
+                "name": container["Name"],
+                "image": "dagster@sha256:0",
+                "memory": int(template["Memory"]),  # of all its containers, which moto adds up
+                "logConfiguration": {
+                    "logDriver": "awslogs",
+                    "options": {
+                        "awslogs-group": f"/mlops/{CLUSTER}/tasks",
+                        "awslogs-region": REGION,
+                        "awslogs-stream-prefix": container["Name"],
+                    },
+                },
+            }
+        ],
     )
 
 
 def _network(admin: World) -> dict[str, Any]:
     ec2 = admin.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    # As in network.yaml: without it, moto's interfaces have no name, and its tasks do not start.
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.0.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="tasks", Description="tasks", VpcId=vpc)
     return {
@@ -143,7 +171,7 @@ def _metadata(document: dict[str, str]) -> Iterator[str]:
     """ECS's task metadata endpoint, version 4: who asks is in this task."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - http.server's name
+        def do_GET(self) -> None:
             body = json.dumps(document).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))

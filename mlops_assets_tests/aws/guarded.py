@@ -29,6 +29,7 @@ from mlops_assets_tests.aws.world import (
     sagemaker_server,
 )
 from mlops_assets_tests.aws_server import REGION, aws_server
+from mlops_assets_tests.deploy.template import full
 
 # Of AWS and of the local SageMaker API alike, so that an ARN names the same thing in both.
 ACCOUNT = "000000000000"
@@ -97,38 +98,48 @@ def finished(processes: Sequence[subprocess.Popen[str]]) -> list[Run]:
     ]
 
 
-def place_of(key_arn: str) -> Place:
+def place_of(key_arn: str, operations_key_arn: str = "arn:OperationsKey") -> Place:
     names = (DAGSTER, EXECUTION, "TaskExecutionRole")
     arns = {name: f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names}
-    return Place(ACCOUNT, REGION, BUCKET, key_arn, VPC, arns)
+    return Place(ACCOUNT, REGION, BUCKET, key_arn, operations_key_arn, VPC, arns)
 
 
 @contextmanager
 def guarded_world(
-    root: Path, postgres: Mapping[str, str] | None, *, signs: bool = True, **sections: Any
+    root: Path,
+    postgres: Mapping[str, str] | None,
+    *,
+    signs: bool = True,
+    ecs: bool = False,
+    every_pipeline: bool = False,
+    **sections: Any,
 ) -> Iterator[Guarded]:
     """A fresh one.
 
     Args:
         postgres: the variables of an empty database with Dagster's tables; None: SQLite.
+        signs: whether packages are signed by a key of KMS.
+        ecs: whether runs are tasks of ECS, as in the deployment (`fargate` runs them).
+        every_pipeline: whether the roles are for other pipelines than those that are declared, too.
         sections: of dagster.yaml, in place of the image's.
     """
     (root / "user").mkdir()
-    configure_dagster(root, postgres=postgres is not None, **sections)
+    configure_dagster(root, postgres=postgres is not None, ecs=ecs, **sections)
     with aws_server(ACCOUNT) as moto:
         admin = World(root, moto)
         key = admin.client("kms").create_key()["KeyMetadata"]["Arn"]
         create_bucket(admin.client("s3"), key)
         signing = _signing_key(admin) if signs else ""
         topic, queue = _topic(admin)
-        place = place_of(key)
+        place = place_of(key, admin.client("kms").create_key()["KeyMetadata"]["Arn"])
         parameters = {
             "SubnetIds": SUBNETS,
             "SigningKeyArn": signing,
             "SignsPackages": "yes" if signs else "no",
             "AlertTopicArn": topic,
         }
-        authority = Authority(roles(place, parameters), place)
+        stacks = full() if every_pipeline else None
+        authority = Authority(roles(place, parameters, stacks), place)
         settings = {
             "MLOPS_BUCKET": BUCKET,
             "MLOPS_ROLE_ARN": place.roles[EXECUTION],

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _USER = "dagster"
 _TEMPLATE = "with_dagsters_tables"
@@ -47,6 +48,18 @@ class Cluster:
         return {f"DAGSTER_POSTGRES_{key}": each for key, each in given.items()} | {
             "DAGSTER_POSTGRES_PASSWORD": "not-asked-for"
         }
+
+    def rows(self, query: str, database: str) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        import psycopg2
+
+        connection = psycopg2.connect(host="127.0.0.1", port=self.port, user=_USER, dbname=database)
+        try:
+            cursor = connection.cursor()
+            cursor.execute(query)
+            return list(cursor.fetchall())
+        finally:
+            connection.close()
 
     def restart(self, mode: str = "fast") -> None:
         """``fast`` breaks every connection, ``immediate`` is as good as kill -9."""

@@ -145,7 +145,11 @@ CALLS: dict[str, tuple[str, Callable[[Any], Any], set[tuple[str, str]]]] = {
     "an alert is published": (
         "sns",
         lambda sns: sns.publish(TopicArn=arn("sns", "alerts"), Message="m"),
-        {("sns:Publish", arn("sns", "alerts"))},
+        {
+            ("sns:Publish", arn("sns", "alerts")),
+            ("kms:GenerateDataKey", PLACE.operations_key_arn),
+            ("kms:Decrypt", PLACE.operations_key_arn),
+        },
     ),
     "who one is": ("sts", lambda sts: sts.get_caller_identity(), set()),
     "a job is described": (

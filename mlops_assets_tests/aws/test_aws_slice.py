@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mlops_assets.settings import Settings
 from mlops_assets_tests.aws.world import BUCKET, Run, World, new_world
 from mlops_assets_tests.aws_server import glue_catalog
 from mlops_assets_tests.deploy.template import platform
@@ -99,11 +100,12 @@ def job(done: Slice) -> dict[str, Any]:
     return found
 
 
-def test_the_environment_is_what_the_stack_prints(world: World) -> None:
-    """Settings that no output of a stack fills would be found out after the deployment."""
-    outputs = platform()["Outputs"].values()
-    printed = {output["Description"] for output in outputs}
-    assert set(world.settings) <= printed
+def test_the_environment_is_what_a_runs_task_gets(world: World) -> None:
+    """Settings that no stack fills, or a variable that stops every run with an unknown name."""
+    (container,) = platform()["Resources"]["RunTask"]["Properties"]["ContainerDefinitions"]
+    given = {each["Name"] for each in container["Environment"] if each["Name"].startswith("MLOPS_")}
+    assert {*world.settings, "MLOPS_ENV"} <= given
+    assert {name.removeprefix("MLOPS_").lower() for name in given} <= Settings.model_fields.keys()
 
 
 def test_the_lake_is_in_glue_and_s3(done: Slice) -> None:

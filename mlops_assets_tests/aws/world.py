@@ -204,15 +204,19 @@ def create_bucket(s3: Any, key: str) -> None:
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
 
-def configure_dagster(root: Path, *, postgres: bool = False, **sections: Any) -> None:
-    """The image's instance, but with folders of this test for scratch, and SQLite unless told so.
+def configure_dagster(
+    root: Path, *, postgres: bool = False, ecs: bool = False, **sections: Any
+) -> None:
+    """The image's instance, but with folders of this test for scratch, and without Postgres and
+    ECS where there are none: SQLite, and runs as processes.
 
     ``sections`` replace those of the file, which is made for days, not for seconds.
     """
     config = yaml.safe_load((ROOT / "deploy" / "docker" / "dagster.yaml").read_text())
     if not postgres:
         del config["storage"]
-    config.pop("run_launcher", None)  # there is no ECS that runs something
+    if not ecs:
+        del config["run_launcher"]
     config["local_artifact_storage"]["config"]["base_dir"] = str(root / "dagster")
     config["compute_logs"]["config"]["local_dir"] = str(root / "compute-logs")
     (root / "dagster").mkdir()

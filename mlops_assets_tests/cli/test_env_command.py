@@ -21,6 +21,7 @@ from mlops_assets.resources.environments import things
 from mlops_assets.resources.environments.storage import Tables
 from mlops_assets.resources.lake.catalog import open_catalog
 from mlops_assets.resources.lake.core import Lake
+from mlops_assets.resources.monitoring.monitor_metrics import MonitorMetrics
 from mlops_assets.resources.sagemaker.hosting.endpoints import deploy
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.sagemaker_local import lifecycle
@@ -77,7 +78,9 @@ class Site:
         }
         keys = [o["Key"] for o in boto3.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
         groups = self.client.list_model_package_groups()["ModelPackageGroupSummaryList"]
+        alarms = boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]
         return {
+            "alarms": {alarm["AlarmName"] for alarm in alarms},
             "endpoints": {e["EndpointName"] for e in self.client.list_endpoints()["Endpoints"]},
             "models": {m["ModelName"] for m in self.client.list_models()["Models"]},
             "groups": {g["ModelPackageGroupName"] for g in groups},
@@ -123,17 +126,18 @@ def test_what_is_removed_is_the_environments_own_and_nothing_else(site: Site) ->
     assert "environment pr1 is made" in said(environments.create, "pr1")
     assert "was there already" in said(environments.create, "pr1")
     environments.create("pr12")
-    for group, name in (("pr1-flights", "pr1"), ("pr12-flights", "pr12"), ("flights", ""),
-                        ("pr1-decoy", "")):  # fmt: skip
+    for group, name in (("pr1-flights", "pr1"), ("pr1-decoy", "")):
         site.serve(group, name)
-    for name, table in (("pr1", "pr1_flights.clean"), ("pr1", "pr1_flights.features"),
-                        ("pr12", "pr12_flights.clean"), ("", "flights.clean"),
+    for name, table in (("pr1", "pr1_flights.clean"), ("pr12", "pr12_flights.clean"),
                         ("", "pr1_decoy.clean")):  # fmt: skip
         site.write(name, table)
+    for slug in ("pr1-flight-delays", "flight-delays"):
+        alarm = MonitorMetrics("tests").alarms(slug, slug, {"DriftStatus": 1.5})
+        boto3.client("cloudwatch").put_metric_alarm(**alarm[0])
     before = site.everything()
     told = said(environments.delete, "pr1", yes=False)
     assert "would remove endpoint pr1-flights" in told
-    assert "would remove table pr1_flights.features" in told
+    assert "would remove table pr1_flights.clean" in told
     assert "decoy" not in told
     assert "pr12" not in told
     assert "Nothing was removed." in told
@@ -144,7 +148,8 @@ def test_what_is_removed_is_the_environments_own_and_nothing_else(site: Site) ->
     gone = {kind: before[kind] - after[kind] for kind in before}
     assert gone["endpoints"] == {"pr1-flights"}
     assert gone["groups"] == {"pr1-flights"}
-    assert gone["tables"] == {"pr1_flights.clean", "pr1_flights.features"}
+    assert gone["tables"] == {"pr1_flights.clean"}
+    assert gone["alarms"] == {"mlops-pr1-flight-delays-monitor-drift-status"}
     assert gone["folders"] == {"environments/pr1"}
     assert all(model.startswith("pr1-flights") for model in gone["models"])
     assert all(after[kind] <= before[kind] for kind in before)

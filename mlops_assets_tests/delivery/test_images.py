@@ -1,4 +1,4 @@
-"""The scripts around a release, with `docker` and `aws` that only note what they are asked."""
+"""Building the images of a commit, with `docker` and `aws` that only note what they are asked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ case "$*" in
         [ -e "$PUSHED/$name" ] || exit 254
         echo "sha256:of-$name" ;;
     *get-login-password*) echo password ;;
-    *describe-stacks*) printf '%s\t%s\n' MLOPS_BUCKET lake "A role" arn MLOPS_X '$(id)' ;;
 esac
 """
 DOCKER = """#!/bin/sh
@@ -85,13 +84,3 @@ def test_a_missing_variable_is_named(environment: dict[str, str]) -> None:
     done = image(environment)
     assert done.returncode != 0
     assert "PYTHON_DIGEST: is not set" in done.stderr
-
-
-def test_the_settings_are_the_outputs_that_are_named_like_them(environment: dict[str, str]) -> None:
-    """What a shell evaluates: other outputs are none, and a value is never a command."""
-    done = subprocess.run(
-        [str(ROOT / "deploy/pipelines/settings.sh"), "mlops-"],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout.splitlines() == ["export MLOPS_ENV=aws", "export MLOPS_BUCKET=lake"]
-    assert "starts_with(StackName, 'mlops-')" in Path(environment["LOG"]).read_text()

@@ -64,3 +64,6 @@ BOUND_BY = {
     "redshift-data:CancelStatement": "redshift-data:statement-owner-iam-userid",
     "redshift-data:GetStatementResult": "redshift-data:statement-owner-iam-userid",
 }
+
+# Docker in CodeBuild wants the host's rights; this one pushes images, and its role does nothing else.
+PRIVILEGED_BUILDS = {"Images"}

@@ -13,7 +13,9 @@ from dagster._core.instance.config import dagster_instance_config
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "dagster.yaml"
 IMAGE = ROOT / "deploy" / "docker" / "dagster.yaml"
-OF_THE_DEPLOYMENT = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
+OF_THE_DEPLOYMENT = {
+    "storage", "compute_logs", "local_artifact_storage", "run_launcher", "python_logs",
+}  # fmt: skip
 
 
 def _validated(path: Path, home: Path) -> dict[str, Any]:

@@ -21,10 +21,12 @@ FULL = full()
 SIGNING_KEY = "arn:aws:kms:us-east-1:111122223333:key/signs"
 TOPIC = "arn:aws:sns:us-east-1:111122223333:alerts"
 QUEUE = "arn:aws:sqs:us-east-1:111122223333:mlops-events"
+TRACKING = "arn:aws:sagemaker:us-east-1:111122223333:mlflow-tracking-server/mlops"
 
 _PARTS = "large objects go up in parts: boto3's transfers, pyarrow"
 _FEATURES_KEY = "CreateFeatureGroup asks it of its caller for the key of the online store"
 _ICEBERG = "pyiceberg's Glue catalog"
+_MLFLOW = "MLflow's client, through SageMaker's plugin"
 _REDSHIFT = "ExecuteStatement without a secret asks it of its caller"
 # Allowed, and called by no name in our code.
 INDIRECT = {
@@ -56,6 +58,16 @@ INDIRECT = {
     "s3:GetBucketLocation": "pyarrow asks for the bucket's region",
     "s3:ListBucketMultipartUploads": _PARTS,
     "s3:ListMultipartUploadParts": _PARTS,
+    # Held against the plugin's own requests by test_managed_mlflow.
+    "sagemaker-mlflow:CreateExperiment": _MLFLOW,
+    "sagemaker-mlflow:CreateRun": _MLFLOW,
+    "sagemaker-mlflow:GetExperimentByName": _MLFLOW,
+    "sagemaker-mlflow:GetRun": _MLFLOW,
+    "sagemaker-mlflow:LogBatch": _MLFLOW,
+    "sagemaker-mlflow:RestoreExperiment": _MLFLOW,
+    "sagemaker-mlflow:SearchRuns": _MLFLOW,
+    "sagemaker-mlflow:SetTag": _MLFLOW,
+    "sagemaker-mlflow:UpdateRun": _MLFLOW,
     "sagemaker:AddTags": "the tags in every request that makes something",
     "sagemaker:UpdateEndpointWeightsAndCapacities": "asked of who registers a scalable target",
 }
@@ -63,7 +75,12 @@ INDIRECT = {
 
 def _policy(template: Template, names: list[str]) -> list[Statement]:
     return iam.statements(
-        template, names, SigningKeyArn=SIGNING_KEY, AlertTopicArn=TOPIC, EventsQueueArn=QUEUE
+        template,
+        names,
+        SigningKeyArn=SIGNING_KEY,
+        AlertTopicArn=TOPIC,
+        EventsQueueArn=QUEUE,
+        TrackingServerArn=TRACKING,
     )
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mlops_assets.objects import open_objects
 from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 from mlops_assets.resources.sagemaker.transform import PipesSageMakerTransformClient
+from mlops_assets.resources.sagemaker.tuning import SageMakerTuningClient
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets_tests.resources.sagemaker.conftest import Lab
 from mlops_assets_tests.resources.sagemaker.record_models import RecordModels
@@ -64,22 +64,26 @@ def test_every_client_does_in_five_lines_what_the_page_says(
     model = RecordModels(lab)("page")
     container = lab.sagemaker.client().describe_model(ModelName=model)["PrimaryContainer"]
     lab.sagemaker.client().create_model(ModelName="churn-1", PrimaryContainer=container)
-    store = open_objects(f"dir:{tmp_path / 'buckets'}")
+    store = lab.objects()
     given = (lab.sagemaker, lambda: store, "lake")
     page = assets(tmp_path, monkeypatch)
     done = dg.materialize(
-        [page["model"], page["report"], page["predictions"]],
+        [page["model"], page["report"], page["predictions"], page["search"]],
         resources={
             "training_jobs": PipesSageMakerTrainingClient(*given, poll_interval=0.1),
             "processing_jobs": PipesSageMakerProcessingClient(*given, poll_interval=0.1),
             "transform_jobs": PipesSageMakerTransformClient(*given, poll_interval=0.1),
+            "tuning_jobs": SageMakerTuningClient(*given, poll_interval=0.1),
         },
     )
-    kinds = {"model": "training", "report": "processing", "predictions": "transform"}
+    kinds = {
+        "model": "training", "report": "processing", "predictions": "transform", "search": "search",
+    }  # fmt: skip
     for name, kind in kinds.items():
         (event,) = done.asset_materializations_for_node(name)
         missing = promised()[kind] - event.metadata.keys()
         assert not missing, f"the page promises of {kind}: {missing}"
+    assert page["defs"].resolve_asset_graph().has(dg.AssetKey("model"))
     assert store.read("s3://lake/reports/2026-01/report.md") == b"# Churn: 3"
     assert store.read("s3://lake/predictions/2026-01/rows.csv.out") == b"10\n20\n30\n"
 
@@ -87,7 +91,7 @@ def test_every_client_does_in_five_lines_what_the_page_says(
 def test_the_page_is_read_as_it_is_written() -> None:
     """The negative control: a table or blocks that are not found would promise nothing."""
     shown = promised()
-    assert sorted(shown) == ["processing", "training", "transform"]
+    assert sorted(shown) == ["processing", "search", "training", "transform"]
     assert "spot_savings" in shown["training"]
     assert "spot_savings" not in shown["transform"]
-    assert len(re.findall(r"^```python\n", PAGE, re.M)) == 6
+    assert len(re.findall(r"^```python\n", PAGE, re.M)) == 10

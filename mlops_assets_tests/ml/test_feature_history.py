@@ -21,7 +21,7 @@ def hour(number: int) -> pd.Timestamp:
 
 
 def history(writes: list[tuple]) -> pd.DataFrame:
-    """Writes of (entity, event, invoked, written after that, deleted, value); deletions have none."""
+    """Writes of (entity, event, invoked, hours until written, deleted, value)."""
     return pd.DataFrame(
         {
             ENTITY: pd.Series([w[0] for w in writes], dtype=object),

@@ -57,6 +57,7 @@ pipeline = MLPipeline(
             LossNotDecreasing(metric="train:loss", over=10),
             ClassImbalance(share=0.05),
         ),
+        image="torch",
         max_runtime=timedelta(minutes=15),
     ),
     baselines=("prior", "linear"),

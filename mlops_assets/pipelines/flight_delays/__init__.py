@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from mlops_assets.ml.splitting import Expanding
+from mlops_assets.ml.training_rules.stream import Exploding, LossNotDecreasing, Overfitting
+from mlops_assets.ml.training_rules.trained import ClassImbalance, DeadFeatures
 from mlops_assets.partitions import Partitions
 from mlops_assets.pipeline import (
     Bounds,
@@ -65,6 +67,14 @@ pipeline = MLPipeline(
             "holdout:logloss": r"holdout-logloss:([0-9.]+)",
             "holdout:auc": r"holdout-auc: ([0-9.]+)",
         },
+        # A point every 25 rounds.
+        rules=(
+            Exploding(metric="train:logloss"),
+            LossNotDecreasing(metric="train:logloss", over=4),
+            Overfitting(train="train:logloss", held_out="holdout:logloss", over=4, by=0.05),
+            ClassImbalance(share=0.05),
+            DeadFeatures(share=0.3),
+        ),
         max_runtime=timedelta(minutes=30),
     ),
     baselines=("prior", "linear"),

@@ -153,9 +153,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--nthread", type=int, default=int(os.environ.get("SM_NUM_CPUS", "1")))
     places = {"train": "CHANNEL_TRAIN", "holdout": "CHANNEL_HOLDOUT", "model_dir": "MODEL_DIR"}
     for name, variable in places.items():
-        default = os.environ.get(f"SM_{variable}")
-        required = default is None and name != "holdout"
-        parser.add_argument(f"--{name}", type=Path, default=default, required=required)
+        place = os.environ.get(f"SM_{variable}")
+        required = place is None and name != "holdout"
+        parser.add_argument(f"--{name}", type=Path, default=place, required=required)
     # Where SageMaker mirrors checkpoints from, when the job asks for it.
     kept = Path("/opt/ml/checkpoints")
     parser.add_argument("--checkpoints", type=Path, default=kept if kept.is_dir() else None)

@@ -98,8 +98,13 @@ class Tracking:
                 Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
             logging.getLogger("alembic").setLevel(logging.WARNING)
+            import mlflow
             from mlflow.tracking import MlflowClient
 
+            if self.uri.startswith("arn:"):
+                # SageMaker's plugin signs, and names the server in its header, by MLflow's own URI
+                # of the process, not by that of the client which asks.
+                mlflow.set_tracking_uri(self.uri)
             self._client = MlflowClient(self.uri)
         return self._client
 

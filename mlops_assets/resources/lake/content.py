@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from mlops_assets.resources.lake import scan
 from mlops_assets.resources.lake.digest import content_digest, stream_digest
 from mlops_assets.resources.lake.frames import Dtypes, fit
+from mlops_assets.resources.lake.staged import Staged
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -62,51 +62,46 @@ class Rows:
         return Fitted(rows.schema, rows.num_rows, content_digest(rows), lambda: [rows])
 
 
-class Staged(BaseModel):
-    """Rows of a partition in a file that no snapshot refers to yet.
+@dataclass(frozen=True)
+class StagedRows:
+    """Content in a file."""
 
-    ``uri``: the file, below its table; ``columns``: of these, in this order, under the table's
-    Iceberg schema ``table_schema`` (JSON) as the writer expected it; ``digest``: of the content, by
-    `digest.content_digest`; ``bytes``: of the file.
-    """
+    staged: Staged
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    partition: str
-    uri: str
-    rows: int
-    bytes: int
-    digest: str
-    columns: tuple[str, ...]
-    table_schema: str
-    dtypes: Dtypes
+    @property
+    def dtypes(self) -> Dtypes:
+        return self.staged.dtypes
 
     @property
     def iceberg_schema(self) -> Schema:
         from pyiceberg.schema import Schema
 
-        return Schema.model_validate_json(self.table_schema)
+        return Schema.model_validate_json(self.staged.table_schema)
 
     @property
     def schema(self) -> pa.Schema:
         """The rows' columns in the lake's types."""
-        columns = scan.arrow_schema(self.iceberg_schema.select(*self.columns))
-        return pa.schema([columns.field(name) for name in self.columns])
+        columns = scan.arrow_schema(self.iceberg_schema.select(*self.staged.columns))
+        return pa.schema([columns.field(name) for name in self.staged.columns])
 
     def file(self, schema: Schema) -> str | None:
-        return self.uri if schema.as_struct() == self.iceberg_schema.as_struct() else None
+        return self.staged.uri if schema.as_struct() == self.iceberg_schema.as_struct() else None
 
     def fitted(self, io: FileIO, known: pa.Schema) -> Fitted:
         """The rows under the columns ``known``; where another writer changed them since the rows
         were staged, they are read again."""
 
         def read(columns: Sequence[str]) -> Iterator[pa.Table]:
-            for part in scan.read_file(io, self.iceberg_schema, self.uri, columns):
+            for part in scan.read_file(io, self.iceberg_schema, self.staged.uri, columns):
                 yield fit(part.select(columns), known)
 
         schema = fit(self.schema.empty_table(), known).schema
-        digest = self.digest if schema == self.schema else digest_of(schema, self.rows, read)
-        return Fitted(schema, self.rows, digest, partial(read, self.columns))
+        digest = (
+            self.staged.digest
+            if schema == self.schema
+            else digest_of(schema, self.staged.rows, read)
+        )
+        return Fitted(schema, self.staged.rows, digest, partial(read, self.staged.columns))
 
 
 def digest_of(

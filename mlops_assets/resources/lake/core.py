@@ -21,7 +21,7 @@ from mlops_assets.resources.lake.commit import (
     identifier,
     write_partition,
 )
-from mlops_assets.resources.lake.content import Staged
+from mlops_assets.resources.lake.content import StagedRows
 from mlops_assets.resources.lake.errors import (
     LakeError,
     PartitionNotFound,
@@ -30,6 +30,7 @@ from mlops_assets.resources.lake.errors import (
 )
 from mlops_assets.resources.lake.frames import Dtypes, common_dtypes, to_pandas
 from mlops_assets.resources.lake.history import Version, history
+from mlops_assets.resources.lake.staged import Staged
 
 __all__ = ["Commit", "Lake"]
 
@@ -140,7 +141,8 @@ class Lake:
         self, table: str, staged: Staged, *, properties: Mapping[str, str] | None = None
     ) -> Commit:
         """As `write`, of rows that were staged, in this process or another."""
-        return commit_content(self._catalog, table, staged.partition, staged, properties or {})
+        content = StagedRows(staged)
+        return commit_content(self._catalog, table, staged.partition, content, properties or {})
 
     def partitions(self, table: str) -> list[str]:
         """The partitions with a live version (empty ones too), sorted."""

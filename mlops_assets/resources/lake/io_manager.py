@@ -17,6 +17,7 @@ import pandas as pd
 from mlops_assets.resources.lake.errors import LakeError
 from mlops_assets.resources.lake.history import RUN
 from mlops_assets.resources.lake.resource import open_lake
+from mlops_assets.resources.lake.staged import Staged
 
 if TYPE_CHECKING:
     from mlops_assets.resources.lake.commit import Commit
@@ -33,7 +34,8 @@ def table_of(key: dg.AssetKey) -> str:
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Stores DataFrames; an asset run over many partitions returns ``{partition key: frame}``."""
+    """Stores DataFrames, and commits what a job staged; an asset run over many partitions returns
+    ``{partition key: frame}``."""
 
     catalog: dict[str, str]
 
@@ -45,7 +47,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
         origin = {RUN: context.run_id}
         commits = []
         for partition, frame in frames.items():
-            commit = lake.write(table, partition, frame, properties=origin)
+            if isinstance(frame, Staged):
+                commit = lake.commit(table, frame, properties=origin)
+            else:
+                commit = lake.write(table, partition, frame, properties=origin)
             state = "written" if commit.changed else "unchanged"
             context.log.debug(
                 f"{table}[{partition}] {state}: {commit.rows} rows, snapshot {commit.snapshot_id}"
@@ -74,7 +79,7 @@ def data_version(commits: "Sequence[Commit]") -> str:
     return hashlib.sha256("\n".join(snapshots).encode()).hexdigest()
 
 
-def _by_partition(context: dg.OutputContext, obj: Any) -> dict[str, pd.DataFrame]:
+def _by_partition(context: dg.OutputContext, obj: Any) -> dict[str, pd.DataFrame | Staged]:
     keys = list(context.asset_partition_keys) if context.has_asset_partitions else [UNPARTITIONED]
     asset = context.asset_key.to_user_string()
     if isinstance(obj, pd.DataFrame):
@@ -85,7 +90,7 @@ def _by_partition(context: dg.OutputContext, obj: Any) -> dict[str, pd.DataFrame
             )
         return {keys[0]: obj}
     if not isinstance(obj, Mapping) or not all(
-        isinstance(frame, pd.DataFrame) for frame in obj.values()
+        isinstance(frame, pd.DataFrame | Staged) for frame in obj.values()
     ):
         raise LakeError(
             f"{asset} returned {type(obj).__name__}: return a DataFrame, or "
@@ -96,11 +101,12 @@ def _by_partition(context: dg.OutputContext, obj: Any) -> dict[str, pd.DataFrame
             f"{asset} returned partitions {sorted(map(str, obj))}, but the run covers {keys}: "
             "return exactly those (an empty DataFrame where there is no row)"
         )
-    return {key: cast(pd.DataFrame, obj[key]) for key in keys}
+    return {key: cast("pd.DataFrame | Staged", obj[key]) for key in keys}
 
 
-def _metadata(commit: "Commit", frame: pd.DataFrame) -> dict[str, dg.MetadataValue[Any]]:
-    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.dtypes.items()]
+def _metadata(commit: "Commit", frame: pd.DataFrame | Staged) -> dict[str, dg.MetadataValue[Any]]:
+    dtypes = frame.shown if isinstance(frame, Staged) else frame.dtypes
+    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in dtypes.items()]
     return {
         "dagster/row_count": dg.MetadataValue.int(commit.rows),
         "dagster/relation_identifier": dg.MetadataValue.text(commit.table),

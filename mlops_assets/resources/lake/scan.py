@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
 
 
+BATCH_ROWS = 65_536
+
+
 @dataclass(frozen=True)
 class RowGroup:
     """``rows`` rows of a file; ``first`` counts them from the beginning of what was laid out."""
@@ -43,6 +46,13 @@ class Layout:
     schema: str
     dtypes: Dtypes
     groups: tuple[RowGroup, ...]
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The columns in the lake's types."""
+        from pyiceberg.schema import Schema
+
+        return arrow_schema(Schema.model_validate_json(self.schema))
 
     @property
     def rows(self) -> int:
@@ -92,7 +102,7 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
 
 def read_group(
-    io: FileIO, schema: Schema, group: RowGroup, *, rows: int = 65_536
+    io: FileIO, schema: Schema, group: RowGroup, *, rows: int = BATCH_ROWS
 ) -> Iterator[pa.Table]:
     """The row group as ``schema``, at most ``rows`` rows at a time."""
     import pyarrow.parquet as pq

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from mlops_assets.resources.lake import files, scan
 from mlops_assets.resources.lake.commit import check_names, load_or_create, widened
-from mlops_assets.resources.lake.content import Staged, digest_of
-from mlops_assets.resources.lake.frames import Dtypes, fit
+from mlops_assets.resources.lake.content import digest_of
+from mlops_assets.resources.lake.frames import Dtypes, fit, to_pandas
+from mlops_assets.resources.lake.staged import Staged
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -60,4 +61,5 @@ def stage(
         columns=tuple(fitted.names),
         table_schema=stored.model_dump_json(),
         dtypes=dtypes,
+        shown={str(n): str(d) for n, d in to_pandas(schema.empty_table(), dtypes).dtypes.items()},
     )

@@ -45,7 +45,9 @@ def to_csv(rows: pd.DataFrame) -> bytes:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = [_safe(value) for value in safe[name]]
     text = io.StringIO(newline="")
-    safe.rename(columns=_safe).to_csv(text, index=False, lineterminator="\n")
+    # With a bare newline, a carriage return inside of a text would not be quoted: a spreadsheet
+    # begins a new row there, and what follows may be a formula.
+    safe.rename(columns=_safe).to_csv(text, index=False, lineterminator="\r\n")
     return text.getvalue().encode()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.aws_images import AwsImage
+from mlops_assets.resources.sagemaker.file_systems import Lustre
 from mlops_assets.resources.sagemaker.image_names import aws_image_uri
 from mlops_assets.resources.sagemaker.names import digest_of, name_of, slugify, tag_list
 
@@ -37,6 +38,7 @@ class Placement:
         network_isolation: containers reach no network, so code travels as a channel.
         alarm_period_s: how often metrics of endpoints come, so how short an alarm may look back:
             60 in AWS, where SageMaker's own are standard resolution; 10 from the local API.
+        lustre: a file system that has the bucket's objects, for jobs that declare it.
     """
 
     role_arn: str = "arn:aws:iam::000000000000:role/mlops-local"
@@ -49,6 +51,7 @@ class Placement:
     kms_key_arn: str | None = None
     network_isolation: bool = True
     alarm_period_s: int = 10
+    lustre: Lustre | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,20 @@ class Placement:
                 f"platform's image with {wanted} (deploy/docker says how to build it)"
             )
         return uri
+
+    def mounted(self, lustre: bool) -> Lustre | None:
+        """The file system that a job's data is read from; None: S3. Without a VPC no file system
+        can be reached: on this machine the same objects come as they always do.
+
+        Raises:
+            ValueError: one is declared, and this platform has none.
+        """
+        if lustre and self.subnets and self.lustre is None:
+            raise ValueError(
+                "MLOPS_LUSTRE is not set: training.input='lustre' needs a file system that is "
+                "linked to the bucket, as fs-…:/mountname"
+            )
+        return self.lustre if lustre else None
 
     def vpc(self) -> dict[str, Any]:
         if not self.subnets:
@@ -109,6 +126,7 @@ class TrainingSpec:
             ``instance_type``; no part of the job's identity.
         channels: {name: s3:// URI}. URIs must name immutable, content-addressed objects: the job's
             identity is its request, and a changed object behind the same URI is not seen.
+        lustre: the channels are mounted from the placement's file system, where it has one.
         volume_gb: GiB.
         max_runtime_s, max_wait_s: seconds; ``max_wait_s`` (spot only) includes the waiting.
         metric_definitions: {name: regular expression with one group}, read from the log.
@@ -123,6 +141,7 @@ class TrainingSpec:
     source: Path | Sequence[Path]
     program: str
     channels: Mapping[str, str]
+    lustre: bool = False
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     image_uri: str | AwsImage | None = None
     instance_type: str = "ml.m5.xlarge"
@@ -184,7 +203,8 @@ def training_request(
     spec: TrainingSpec, placement: Placement, *, bucket: str, code_uri: str
 ) -> dict[str, Any]:
     """``CreateTrainingJob``'s parameters, named by what they ask for."""
-    channels, hyperparameters = dict(spec.channels), {}
+    code: dict[str, str] = {}
+    hyperparameters: dict[str, str] = {}
     algorithm: dict[str, Any] = {
         "TrainingImage": placement.image(spec.image_uri, spec.instance_type),
         "TrainingInputMode": "File",
@@ -198,16 +218,18 @@ def training_request(
             for name, regex in sorted(spec.metric_definitions.items())
         ]
         if placement.network_isolation:
-            channels[CODE_CHANNEL] = code_uri
+            code[CODE_CHANNEL] = code_uri
             hyperparameters["sagemaker_submit_directory"] = _CODE_IN_CONTAINER
     content_type = None if spec.program else "text/csv"
+    mounted = placement.mounted(spec.lustre)
+    read = mounted.channel if mounted else channel
+    inputs = {name: read(name, uri, content_type) for name, uri in spec.channels.items()}
+    inputs |= {name: channel(name, uri, content_type) for name, uri in code.items()}
     request: dict[str, Any] = {
         "AlgorithmSpecification": algorithm,
         "RoleArn": placement.role_arn,
         "HyperParameters": {**encode_hyperparameters(spec.hyperparameters), **hyperparameters},
-        "InputDataConfig": [
-            channel(name, uri, content_type) for name, uri in sorted(channels.items())
-        ],
+        "InputDataConfig": [inputs[name] for name in sorted(inputs)],
         "OutputDataConfig": _output(spec, placement, bucket),
         "ResourceConfig": _resources(spec, placement),
         "StoppingCondition": {"MaxRuntimeInSeconds": spec.max_runtime_s},

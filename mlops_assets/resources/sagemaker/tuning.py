@@ -7,7 +7,7 @@ here: driving a job (jobs/driver.py), its request (tuning_request.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,9 +15,10 @@ from dagster._core.definitions.resource_annotation import TreatAsResourceParam
 
 from mlops_assets.resources.sagemaker.errors import patiently
 from mlops_assets.resources.sagemaker.jobs import attempts, outcome
+from mlops_assets.resources.sagemaker.jobs.cost import Cost, cost_of
 from mlops_assets.resources.sagemaker.jobs.driver import INTERRUPTIONS, Driver
 from mlops_assets.resources.sagemaker.jobs.follow import Context
-from mlops_assets.resources.sagemaker.jobs.kinds import TUNING, Describe
+from mlops_assets.resources.sagemaker.jobs.kinds import TRAINING, TUNING, Describe
 from mlops_assets.resources.sagemaker.jobs.patience import Budget, Patience
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG, request_digest, tag_list
 from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tried:
-    """One training job of a search; ``value`` of the metric, None where it left none."""
+    """One training job of a search; ``value`` of the metric, None where it left none.
+
+    Seconds and cost are known once the search has ended, by the instances that the job really had.
+    """
 
     job_name: str
     status: str
     hyperparameters: Mapping[str, str]
     value: float | None
     billable_seconds: int | None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,33 @@ class Search:
     adopted: bool
     best: Tried
     tried: tuple[Tried, ...]
+
+    @property
+    def metadata(self) -> dict[str, dg.MetadataValue]:
+        """What a step shows of it; its cost is the sum of its training jobs'."""
+        shown: dict[str, dg.MetadataValue] = {
+            "job_name": dg.MetadataValue.text(self.name),
+            "job_arn": dg.MetadataValue.text(self.arn),
+            "adopted": dg.MetadataValue.bool(self.adopted),
+            "training_jobs": dg.MetadataValue.int(len(self.tried)),
+            "billable_seconds": dg.MetadataValue.int(
+                sum(each.billable_seconds or 0 for each in self.tried)
+            ),
+            "best_job": dg.MetadataValue.text(self.best.job_name),
+            "hyperparameters": dg.MetadataValue.json(dict(self.best.hyperparameters)),
+        }
+        if self.best.value is not None:
+            shown["best_value"] = dg.MetadataValue.float(self.best.value)
+        costs = [each.cost for each in self.tried if each.cost is not None]
+        # Of a job without a price the sum would say too little.
+        if costs and len(costs) == len(self.tried):
+            shown["cost_usd"] = dg.MetadataValue.float(round(sum(cost.usd for cost in costs), 6))
+            shown["cost_basis"] = dg.MetadataValue.text(costs[0].basis)
+        return shown
+
+    def get_materialize_result(self) -> dg.MaterializeResult:
+        """For an asset that is the search, as the other clients' invocations have it."""
+        return dg.MaterializeResult(metadata=self.metadata)
 
 
 class SageMakerTuningClient(TreatAsResourceParam):
@@ -125,7 +157,7 @@ class SageMakerTuningClient(TreatAsResourceParam):
         failed = outcome.failure(TUNING, job, {}, (), incomplete=_incomplete(job))
         if failed is not None:
             raise failed
-        tried = self._tried(name)
+        tried = tuple(self._with_cost(each) for each in self._tried(name))
         best = job["BestTrainingJob"]["TrainingJobName"]
         return Search(
             name=name,
@@ -147,6 +179,13 @@ class SageMakerTuningClient(TreatAsResourceParam):
             return summaries
 
         return tuple(_of(summary) for summary in patiently(listed))
+
+    def _with_cost(self, tried: Tried) -> Tried:
+        job = attempts.describe(self._sagemaker.client, TRAINING, tried.job_name)
+        if job is None:
+            return tried
+        billable = job.get("BillableTimeInSeconds", tried.billable_seconds)
+        return replace(tried, billable_seconds=billable, cost=cost_of(TRAINING, job))
 
 
 class _Told:

@@ -12,6 +12,7 @@ from mlops_assets.sagemaker_local.faults.faults import Faults
 from mlops_assets.sagemaker_local.images import Images
 from mlops_assets.sagemaker_local.plain_jobs import PROCESSING, NewRun, PlainJobs
 from mlops_assets.sagemaker_local.processing.processing_checks import check_processing_job
+from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
 
 
@@ -23,6 +24,14 @@ class ProcessingJobs(PlainJobs):
     ) -> None:
         super().__init__(PROCESSING, config, store, faults, new_run, folder="processing")
         self._images = images
+
+    def operations(self) -> dict[str, Handler]:
+        return {
+            "CreateProcessingJob": self.create,
+            "DescribeProcessingJob": self.describe,
+            "ListProcessingJobs": self.list,
+            "StopProcessingJob": self.stop,
+        }
 
     def create(self, request: Document) -> Document:
         check_processing_job(request, most_instances=self._config.instances_per_job)

@@ -13,6 +13,7 @@ from mlops_assets.sagemaker_local.faults.faults import Faults
 from mlops_assets.sagemaker_local.fleet.fleet_spec import FleetSpec
 from mlops_assets.sagemaker_local.fleet.models import Models
 from mlops_assets.sagemaker_local.plain_jobs import TRANSFORM, NewRun, PlainJobs
+from mlops_assets.sagemaker_local.protocol import Handler
 from mlops_assets.sagemaker_local.store import Document, Store
 from mlops_assets.sagemaker_local.transforming.transform_checks import check_transform_job
 
@@ -25,6 +26,14 @@ class TransformJobs(PlainJobs):
     ) -> None:
         super().__init__(TRANSFORM, config, store, faults, new_run, folder="transforms")
         self._models = models
+
+    def operations(self) -> dict[str, Handler]:
+        return {
+            "CreateTransformJob": self.create,
+            "DescribeTransformJob": self.describe,
+            "ListTransformJobs": self.list,
+            "StopTransformJob": self.stop,
+        }
 
     def create(self, request: Document) -> Document:
         check_transform_job(request)

@@ -23,6 +23,7 @@ class Place:
     region: str
     bucket: str
     key_arn: str
+    operations_key_arn: str
     vpc: str
     roles: Mapping[str, str]
 

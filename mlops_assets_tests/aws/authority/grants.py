@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mlops_assets_tests.aws.authority.grant import Grant, Place
 from mlops_assets_tests.aws.authority.operations import Operation, Request
 from mlops_assets_tests.aws.authority.sagemaker_grants import sagemaker_grants
+from mlops_assets_tests.deploy.iam import Context
 
 # Everybody may: it says who one is.
 FREE = frozenset({"sts:GetCallerIdentity"})
@@ -71,7 +72,7 @@ def _s3(operation: Operation, request: Request, place: Place) -> Iterator[Grant]
     if source := operation.params.get("CopySource"):
         yield Grant("s3:GetObject", f"arn:aws:s3:::{source.lstrip('/')}", context)
     if keys and operation.params["Bucket"] == place.bucket:
-        via = {"kms:ViaService": f"s3.{place.region}.amazonaws.com"}
+        via = _via("s3", place)
         uses = _KMS_OF_OBJECTS.get(action, ()) if operation.name != "HeadObject" else ()
         # The parts of an upload are read again when they are put together.
         if operation.name in ("UploadPart", "CompleteMultipartUpload", "CopyObject"):
@@ -143,6 +144,19 @@ def _kms(operation: Operation, request: Request, place: Place) -> Iterator[Grant
 def _sqs(operation: Operation, request: Request, place: Place) -> Iterator[Grant]:
     name = operation.params.get("QueueUrl", operation.params.get("QueueName", "*"))
     yield Grant(f"sqs:{operation.name}", place.arn("sqs", name.rpartition("/")[2]))
+    if operation.name == "ReceiveMessage":
+        yield Grant("kms:Decrypt", place.operations_key_arn, _via("sqs", place))
+
+
+def _sns(operation: Operation, request: Request, place: Place) -> Iterator[Grant]:
+    yield Grant(f"sns:{operation.name}", operation.params.get("TopicArn", "*"))
+    if operation.name == "Publish":
+        for use in ("GenerateDataKey", "Decrypt"):
+            yield Grant(f"kms:{use}", place.operations_key_arn, _via("sns", place))
+
+
+def _via(service: str, place: Place) -> Context:
+    return {"kms:ViaService": f"{service}.{place.region}.amazonaws.com"}
 
 
 _ECS_CLUSTERS = re.compile(r"(?:arn:aws:ecs:[^:]+:[^:]+:cluster/)?(.+)")
@@ -174,6 +188,7 @@ _BY_SERVICE: Mapping[str, Callable[[Operation, Request, Place], Iterator[Grant]]
     "kms": _kms,
     "logs": _logs,
     "s3": _s3,
+    "sns": _sns,
     "sqs": _sqs,
     **dict.fromkeys(
         ("sagemaker", "sagemaker-runtime", "sagemaker-featurestore-runtime"), sagemaker_grants

@@ -97,9 +97,9 @@ class Roles:
         return Roles({**self.held, role: held}, self.bucket, self.key, self.key_arn)
 
 
-def roles(place: Place, parameters: Mapping[str, Any]) -> Roles:
-    """As the templates leave them in this place."""
-    template = platform()
+def roles(place: Place, parameters: Mapping[str, Any], template: Template | None = None) -> Roles:
+    """As the templates leave them in this place; ``template``: other stacks than the platform's."""
+    template = template or platform()
     given = {
         # What other stacks put out, and no request of the tests is about.
         **{k: f"arn:{k}" for k, v in template["Parameters"].items() if "Default" not in v},
@@ -107,6 +107,7 @@ def roles(place: Place, parameters: Mapping[str, Any]) -> Roles:
         "AWS::Region": place.region,
         "Bucket": place.bucket,
         "KmsKeyArn": place.key_arn,
+        "OperationsKeyArn": place.operations_key_arn,
         "VpcId": place.vpc,
         **parameters,
     }
@@ -131,14 +132,20 @@ def _policies(template: Template) -> dict[str, list[str]]:
     """Names of policies by role: the role names them, or they the role."""
     resources = template["Resources"]
     found = {
-        name: [each["Ref"] for each in resource["Properties"].get("ManagedPolicyArns", ())]
+        # Others than our own are AWS's, of roles that nothing here has.
+        name: [each["Ref"] for each in _members(resource, "ManagedPolicyArns") if "Ref" in each]
         for name, resource in resources.items()
         if resource["Type"] == "AWS::IAM::Role"
     }
     for name, resource in resources.items():
         if resource["Type"] == "AWS::IAM::ManagedPolicy":
-            for role in resource["Properties"].get("Roles", ()):
+            for role in _members(resource, "Roles"):
                 found[role["Ref"]].append(name)
+    return found
+
+
+def _members(resource: Mapping[str, Any], name: str) -> list[Any]:
+    found: list[Any] = resource["Properties"].get(name, [])
     return found
 
 

@@ -138,3 +138,17 @@ def test_the_encoding_keeps_nan_and_ignores_the_unseen() -> None:
 def test_auc_by_ranks_counts_ties_half() -> None:
     assert train.auc(np.array([0, 1, 0, 1]), np.array([0.1, 0.9, 0.5, 0.5])) == 0.875
     assert np.isnan(train.auc(np.array([1, 1]), np.array([0.1, 0.2])))
+
+
+def test_a_gpu_that_is_not_there_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variant `gpu` must train on a laptop too, and say on what it did."""
+    monkeypatch.delenv("SM_NUM_GPUS", raising=False)
+    assert train.usable("cuda") == "cpu"
+    assert "training on the CPU" in capsys.readouterr().out
+    assert train.usable("cpu") == "cpu"
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("SM_NUM_GPUS", "1")
+    monkeypatch.setattr(train.xgb, "build_info", lambda: {"USE_CUDA": True})
+    assert train.usable("cuda") == "cuda"

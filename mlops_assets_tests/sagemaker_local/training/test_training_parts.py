@@ -21,19 +21,30 @@ TOOLKIT = [sys.executable, "-m", "mlops_assets.containers", "train"]
 
 
 @pytest.mark.parametrize(
-    "image",
+    ("image", "command"),
     [
-        "mlops-assets:1",
-        "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8-gpu",
-        "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3",
-        "me/aliased:3",
+        ("mlops-assets:1", TOOLKIT),
+        ("me/aliased:3", TOOLKIT),
+        (
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8-gpu",
+            [*TOOLKIT, "--unsealed"],
+        ),
+        (
+            "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3",
+            [*TOOLKIT, "--unsealed"],
+        ),
+        (
+            "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
+            [*TOOLKIT[:2], "mlops_assets.containers.algorithms.xgboost"],
+        ),
     ],
 )
-def test_framework_images_train_by_the_toolkits_contract(tmp_path, image):
-    """An Estimator's script must not need another image only because it runs here."""
+def test_framework_images_train_by_the_toolkits_contract(tmp_path, image, command):
+    """An Estimator's script must not need another image only because it runs here; and what AWS's
+    images leave undone is left undone, or it would be missed in AWS only."""
     (tmp_path / "images.json").write_text(json.dumps({"aliased": {"train": "mlops-assets"}}))
     images = Images(Config(tmp_path, "dir:/b"))
-    assert images.command(image, "train") == TOOLKIT
+    assert images.command(image, "train") == command
     assert "PYTHONPATH" in images.environment(image, tmp_path, tmp_path, {}, {})
 
 

@@ -62,8 +62,8 @@ class OfflineFeatures(TreatAsResourceParam):
         """For each row the features of its entity that held at its moment, never later ones.
 
         Args:
-            entity, moment: columns of ``rows``: the record identifier as the group has it (of this
-                platform's groups: `ml.feature_record.entity_id` of the key), and a time with a zone.
+            entity, moment: columns of ``rows``: the record identifier as the group has it (this
+                platform's have `ml.feature_record.entity_id` of the key), a time with a zone.
             columns: features; by default all of the group.
             known: by ``event_time`` alone, or by when the store was told (``invocation``), too: see
                 `ml.feature_history.as_of`.

@@ -1,0 +1,1 @@
+"""What the platform's processes log in AWS: lines of JSON, without secrets."""

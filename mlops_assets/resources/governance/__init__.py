@@ -1,0 +1,1 @@
+"""Who may read what of the lake: what only the process that makes tables can tell."""

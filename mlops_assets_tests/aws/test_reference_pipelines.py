@@ -1,0 +1,230 @@
+"""Both reference pipelines with MLOPS_ENV=aws, each request judged by the templates' policies.
+
+moto and the local SageMaker API over HTTP, Postgres for Dagster, a task of ECS for each run; what
+they left is looked at past the policies.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from mlops_assets_tests.aws import reference
+from mlops_assets_tests.aws.authority.roles import DAGSTER, EXECUTION
+from mlops_assets_tests.aws.authority.unused import UNUSED, table
+from mlops_assets_tests.aws.fargate import Fargate, fargate
+from mlops_assets_tests.aws.guarded import IMAGE, SUBNETS, Guarded, guarded_world
+from mlops_assets_tests.aws.postgres import Cluster
+from mlops_assets_tests.aws.reference import ASKED, DATA, DIGITS, FLIGHTS, WATCHING, Scene
+from mlops_assets_tests.aws.world import BUCKET, Run
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+DATABASE = "reference"
+HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "onnxscript"))
+SCENES = [FLIGHTS, *([DIGITS] if HAS_TORCH else [])]
+
+
+@dataclass(frozen=True)
+class Played:
+    """The world after all of it."""
+
+    guarded: Guarded
+    tasks: Fargate
+    data: list[Run]
+    ends: dict[str, str]
+    captured: dict[str, int]
+    watching: list[Run]
+    ticks: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Iterator[Played]:
+    root = tmp_path_factory.mktemp("reference")
+    with (
+        guarded_world(
+            root,
+            postgres.new_database(DATABASE),
+            ecs=True,
+            run_queue={"dequeue_interval_seconds": 1},
+        ) as made,
+        fargate(made) as tasks,
+    ):
+        guarded = reference.with_tasks(made, tasks)
+        data = reference.materialize(guarded, SCENES, DATA, since_first=True)
+        assert all(run.success for run in data), _why(guarded, data)
+        ends = reference.train(guarded, tasks, postgres, DATABASE, SCENES)
+        assert set(ends.values()) == {"SUCCESS"}, f"{guarded.authority.refused} {tasks.said()}"
+        asked = {scene.name: reference.ask(guarded, scene) for scene in SCENES}
+        captured = {
+            scene.name: reference.until_captured(guarded, scene, asked[scene.name])
+            for scene in SCENES
+        }
+        watching = reference.materialize(guarded, SCENES, WATCHING, since_first=False)
+        yield Played(guarded, tasks, data, ends, captured, watching, reference.tick(guarded))
+
+
+def _why(guarded: Guarded, runs: list[Run]) -> str:
+    said = [run.output[-3000:] for run in runs if not run.success]
+    return "\n".join([*guarded.authority.refused, *guarded.authority.unknown, *said])
+
+
+@pytest.fixture(params=SCENES, ids=lambda scene: scene.name)
+def scene(request: pytest.FixtureRequest) -> Scene:
+    found: Scene = request.param
+    return found
+
+
+def test_no_permission_is_missing(played: Played) -> None:
+    """A policy that lacks what the code asks for: found on the day of the deployment."""
+    authority = played.guarded.authority
+    assert authority.refused == []
+    assert authority.unknown == []
+    assert authority.answered > 1000
+
+
+def test_no_permission_is_idle_but_for_a_reason(played: Played) -> None:
+    """A permission that stays after the call that it was for went."""
+    if not HAS_TORCH:
+        pytest.skip("without torch only one pipeline runs, which uses less")
+    roles = played.guarded.authority.roles
+    found = roles.permissions([DAGSTER, EXECUTION]) - roles.used
+    print(table(found))
+    unused = {(each.role, each.action) for each in found} - {
+        (each.role, each.action) for each in roles.used
+    }
+    assert unused - UNUSED.keys() == set(), "not used, and no reason in unused.py"
+    assert UNUSED.keys() - unused == set(), "used now: its reason in unused.py can go"
+
+
+def test_the_endpoint_serves_what_was_trained(played: Played, scene: Scene) -> None:
+    """InService on nothing: the package must be of the job, the answers were asked for above."""
+    sagemaker = played.guarded.admin.client("sagemaker")
+    endpoint = sagemaker.describe_endpoint(EndpointName=scene.slug)
+    assert endpoint["EndpointStatus"] == "InService"
+    packages = sagemaker.list_model_packages(ModelPackageGroupName=scene.slug)
+    (package,) = packages["ModelPackageSummaryList"]
+    assert package["ModelApprovalStatus"] == "Approved"
+    found = sagemaker.describe_model_package(ModelPackageName=package["ModelPackageArn"])
+    assert found["CustomerMetadataProperties"]["signature"], "by the key of the signing stack"
+
+
+def test_captured_rows_become_drift(played: Played, scene: Scene) -> None:
+    """The loop's end: what was asked of the endpoint is read back and compared with training."""
+    assert played.captured[scene.name] == ASKED
+    assert all(run.success for run in played.watching), _why(played.guarded, played.watching)
+    drift = reference.record(played.guarded, scene, "drift", scene.asked)
+    assert drift["status"] in ("healthy", "drift", "warning", "broken"), drift["status"]
+    assert drift["baseline"]
+    served = played.guarded.admin.client("glue").get_tables(DatabaseName=scene.name)["TableList"]
+    assert {"captures", "served_profile"} <= {table["Name"] for table in served}
+
+
+def test_every_sensor_can_look(played: Played) -> None:
+    """A sensor whose calls nobody tried: refused each minute, in a log that nobody reads."""
+    assert len(played.ticks) >= 10 * len(SCENES)
+    failed = {name: said["failed"] for name, said in played.ticks.items() if "failed" in said}
+    assert failed == {}
+
+
+def test_each_run_is_a_task_of_its_size(played: Played, scene: Scene) -> None:
+    """Runs that share a container share its memory, and its end."""
+    assert len(played.tasks.tasks) == len(SCENES)
+    of_scene = [
+        task["overrides"]
+        for task in played.tasks.tasks.values()
+        if _tags(task)["pipeline"] == scene.name
+    ]
+    assert len(of_scene) == 1
+    sizes = {"ecs/cpu": of_scene[0].get("cpu"), "ecs/memory": of_scene[0].get("memory")}
+    assert {key: each for key, each in sizes.items() if each} == scene.size
+
+
+def _tags(task: dict[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in task["tags"]}
+
+
+def test_runs_are_in_postgres_and_their_logs_in_s3(played: Played, postgres: Cluster) -> None:
+    """State on a container's disk is gone with the container."""
+    runs = postgres.rows("SELECT run_id, status FROM runs", DATABASE)
+    assert len(runs) == 3 * len(SCENES)
+    assert {status for _, status in runs} == {"SUCCESS"}
+    keys = played.guarded.admin.objects("dagster/compute-logs/storage/")
+    assert {key.split("/")[3] for key in keys} == {run for run, _ in runs}
+    assert not played.guarded.dagster.home.exists()
+    assert list(played.guarded.dagster.user.rglob("*")) == []
+
+
+def test_what_is_made_is_protected_and_says_whose_it_is(played: Played, scene: Scene) -> None:
+    """Costs that nobody is billed for, and a job outside the network or without the key."""
+    sagemaker = played.guarded.admin.client("sagemaker")
+    settings = played.guarded.dagster.settings
+    key = settings["MLOPS_KMS_KEY_ARN"]
+    (job,) = [
+        each
+        for each in sagemaker.list_training_jobs()["TrainingJobSummaries"]
+        if each["TrainingJobName"].startswith(scene.slug)
+    ]
+    described = sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert described["VpcConfig"]["Subnets"] == SUBNETS
+    assert described["ResourceConfig"]["VolumeKmsKeyId"] == key
+    assert described["OutputDataConfig"]["KmsKeyId"] == key
+    assert described["EnableNetworkIsolation"] is True
+    assert described["EnableInterContainerTrafficEncryption"] is True
+    endpoint = sagemaker.describe_endpoint(EndpointName=scene.slug)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    assert config["KmsKeyId"] == key
+    assert config["DataCaptureConfig"]["KmsKeyId"] == key
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    assert model["VpcConfig"]["Subnets"] == SUBNETS
+    assert model["EnableNetworkIsolation"] is True
+    whose = {"mlops:platform": "mlops_assets", "mlops:pipeline": scene.name}
+    for arn, own in (
+        (described["TrainingJobArn"], {"mlops:asset": "model", "mlops:partition": scene.as_of}),
+        (endpoint["EndpointArn"], {"mlops:asset": "endpoint"}),
+        (config["EndpointConfigArn"], {"mlops:asset": "endpoint"}),
+        (model["ModelArn"], {"mlops:asset": "endpoint"}),
+    ):
+        tags = {each["Key"]: each["Value"] for each in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+        assert {**whose, **own}.items() <= tags.items(), arn
+
+
+def test_all_objects_are_under_the_key(played: Played) -> None:
+    """An object that only S3's own key encrypts, which no policy of ours can withhold."""
+    admin = played.guarded.admin
+    s3, key = admin.client("s3"), played.guarded.dagster.settings["MLOPS_KMS_KEY_ARN"]
+    # Of each kind a few: there are hundreds.
+    chosen = {name.split("/")[0]: name for name in admin.objects()}
+    assert {"lake", "training", "captures", "records", "dagster"} <= chosen.keys()
+    for name in chosen.values():
+        assert s3.head_object(Bucket=BUCKET, Key=name).get("SSEKMSKeyId") == key, name
+
+
+def test_a_missing_permission_is_named(played: Played, scene: Scene) -> None:
+    """Negative control: with one action taken away the run ends, and says which it was."""
+    authority, whole = played.guarded.authority, played.guarded.authority.roles
+    if scene is not SCENES[0]:
+        pytest.skip("once is enough")
+    authority.roles = whole.without(DAGSTER, "glue:UpdateTable")
+    try:
+        (run,) = reference.materialize(played.guarded, [scene], ["raw"], since_first=False)
+    finally:
+        authority.roles = whole
+        refused, authority.refused[:] = list(authority.refused), []
+    assert not run.success
+    assert "AccessDeniedException" in run.output
+    assert "not authorized to perform: glue:UpdateTable" in run.output
+    assert refused
+
+
+def test_the_image_is_the_one_that_was_named(played: Played, scene: Scene) -> None:
+    """A tag instead of the digest, or the control plane's image for a job."""
+    sagemaker = played.guarded.admin.client("sagemaker")
+    jobs = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    names = [each["TrainingJobName"] for each in jobs]
+    (name,) = [each for each in names if each.startswith(scene.slug)]
+    job = sagemaker.describe_training_job(TrainingJobName=name)
+    assert job["AlgorithmSpecification"]["TrainingImage"] == IMAGE

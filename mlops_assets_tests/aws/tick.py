@@ -1,0 +1,31 @@
+"""Evaluates every sensor of the ordinary definitions once, as the daemon would: ``python -m``.
+
+Prints a line of JSON for each: its name, and what it wants or why it wants nothing. Not here: what
+AWS thinks of it (the world that this is run in).
+"""
+
+import json
+import traceback
+
+import dagster as dg
+
+
+def main() -> None:
+    from mlops_assets.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        for sensor in defs.sensors or ():
+            if isinstance(sensor, dg.AutomationConditionSensorDefinition):
+                continue  # asks Dagster's storage alone
+            assert isinstance(sensor, dg.SensorDefinition)
+            try:
+                with dg.build_sensor_context(instance=instance, definitions=defs) as context:
+                    tick = sensor.evaluate_tick(context)
+                said = {"skipped": tick.skip_message, "runs": len(tick.run_requests or ())}
+            except Exception:  # told, and judged by the test
+                said = {"failed": traceback.format_exc()[-2000:]}
+            print(json.dumps({"sensor": sensor.name, **said}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""The stacks in their order: each parameter comes from an earlier one, from a person, or a default.
+
+As far as moto goes, they are also deployed: keys, lake, repositories, events and roles. It knows no
+Fn::Cidr, no Aurora and no MLflow; so cfn-lint is the templates' first test.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mlops_assets_tests.deploy.template import FILES, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("deploy_stacks", ROOT / "deploy" / "stacks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+stacks = _load()
+TOLD = {stack.name: set(stacks.told(stack)) for stack in stacks.ORDER}
+PEOPLE = {
+    "network": {"S3PrefixListId"},
+    "catalog": {"Pipeline", "Slug"},
+    "ingress": {
+        "CertificateArn", "ClientCidr", "HostName", "OidcAuthorizationEndpoint", "OidcIssuer",
+        "OidcTokenEndpoint", "OidcUserInfoEndpoint", "ReadersClientId", "WritersClientId",
+    },
+    "dagster": {"ImageDigest", "ImageOfJobsDigest"},
+    "cicd": {"ConnectionArn", "ProductionRoleArn", "PythonDigest", "Repository", "StagingRoleArn"},
+}  # fmt: skip
+
+
+def test_every_template_is_in_the_order() -> None:
+    """A template that nobody deploys."""
+    assert {stack.name for stack in stacks.ORDER} == {path.stem for path in FILES}
+
+
+@pytest.mark.parametrize("stack", stacks.ORDER, ids=lambda stack: stack.name)
+def test_parameters_come_from_earlier_stacks_or_from_people(stack: Any) -> None:
+    """A stack that waits for the output of a later one, or for a name that no output has."""
+    assert TOLD[stack.name] == PEOPLE.get(stack.name, set())
+
+
+@pytest.mark.parametrize("stack", stacks.ORDER, ids=lambda stack: stack.name)
+def test_what_people_give_is_in_the_guide(stack: Any) -> None:
+    """A parameter that one first reads of in CloudFormation's refusal."""
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    assert [name for name in TOLD[stack.name] if name not in guide] == []
+
+
+def test_the_two_checks_above_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: a stack before those that it is fed by."""
+    monkeypatch.setattr(stacks, "ORDER", tuple(reversed(stacks.ORDER)))
+    assert "KmsKeyArn" in stacks.told(stacks.named("lake"))
+
+
+def test_optional_stacks_are_optional() -> None:
+    """A parameter without a default that only a stack puts out which one may leave out."""
+    optional = {output for s in stacks.ORDER if s.optional for output in s.outputs()}
+    for stack in stacks.ORDER:
+        if not stack.optional:
+            needed = {n for n, p in stack.parameters().items() if "Default" not in p}
+            assert needed & optional == set(), stack.name
+
+
+def test_names_are_said_once() -> None:
+    """Two outputs of one name, of which a later stack gets either."""
+    for section in ("Outputs", "Resources"):
+        names = [name for path in FILES for name in parse(path).get(section, {})]
+        assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_templates_are_as_cloudformation_takes_them(path: Path) -> None:
+    """More than 51,200 characters are refused in a request, and so are YAML's anchors."""
+    text = path.read_text()
+    assert len(text.encode()) <= 51_200
+    assert not re.search(r"^\s*(- |\w+: )[&*]\w", text, re.M)
+
+
+@pytest.mark.parametrize("stack", stacks.ORDER, ids=lambda stack: stack.name)
+def test_both_readers_read_the_same(stack: Any) -> None:
+    """The script and the tests, each with its own reader of intrinsics."""
+    assert stack.parameters().keys() == parse(stack.path).get("Parameters", {}).keys()
+    assert stack.outputs().keys() == parse(stack.path).get("Outputs", {}).keys()
+
+
+def test_a_missing_value_names_its_remedy() -> None:
+    """CloudFormation says `Parameters: [Bucket] must have values`, and not where to get them."""
+    with pytest.raises(stacks.StackError, match=r"KmsKeyArn has no value.*deploy kms first"):
+        stacks.values(stacks.named("lake"), {}, {}, ())
+    with pytest.raises(stacks.StackError, match="give S3PrefixListId"):
+        stacks.values(stacks.named("network"), {}, {"OperationsKeyArn": "arn"}, ())
+    with pytest.raises(stacks.StackError, match="has no parameter Cidr"):
+        stacks.values(stacks.named("network"), {"Cidr": "10.0.0.0/8"}, {}, ())
+
+
+def test_what_was_given_stays_and_outputs_are_followed() -> None:
+    """An update that forgets the digest, or one that keeps the ARN of a key that was replaced."""
+    found = {
+        each["ParameterKey"]: each.get("ParameterValue", "(as before)")
+        for each in stacks.values(
+            stacks.named("lake"), {}, {"KmsKeyArn": "new"}, ["KmsKeyArn", "CaptureDays"]
+        )
+    }
+    assert found == {"KmsKeyArn": "new", "CaptureDays": "(as before)"}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Any]:
+    import boto3
+    from moto import mock_aws
+
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        account = stacks.Account(boto3.client("cloudformation"))
+        # moto keeps what is conditioned away as null; so everything is given.
+        given = {
+            "kms": {"SignsPackages": "yes"},
+            "lake": {},
+            "ecr": {},
+            "events": {"AlertEmail": "ada@example.com"},
+            "iam": {
+                "Approval": "manual",
+                "DatabaseSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:d",
+                "GitHubRepository": "ours/mlops",
+                "SubnetIds": "subnet-1,subnet-2",
+                "TrackingServerArn": "arn:aws:sagemaker:us-east-1:123456789012:"
+                "mlflow-tracking-server/mlops",
+                "VpcId": "vpc-1",
+            },
+        }
+        for name, values in given.items():
+            assert account.deploy(stacks.named(name), f"mlops-{name}", values).endswith("created")
+        yield account
+
+
+@pytest.mark.integration
+@pytest.mark.filterwarnings("ignore:Tried to parse")
+def test_references_between_stacks_resolve(account: Any) -> None:
+    """A bucket under another key, or a role whose policies are about nothing."""
+    import boto3
+
+    outputs = {name: found["value"] for name, found in account.outputs().items()}
+    encryption = boto3.client("s3").get_bucket_encryption(Bucket=outputs["Bucket"])
+    rule = encryption["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == outputs["KmsKeyArn"]
+    iam = boto3.client("iam")
+    everything = ""
+    for policy in iam.list_policies(Scope="Local", MaxItems=1000)["Policies"]:
+        version = {"PolicyArn": policy["Arn"], "VersionId": policy["DefaultVersionId"]}
+        everything += str(iam.get_policy_version(**version)["PolicyVersion"]["Document"])
+    for used in ("Bucket", "KmsKeyArn", "RoleArn", "SigningKeyArn", "AlertTopicArn"):
+        assert outputs[used] in everything, used
+    assert "ecs:RunTask" in everything  # by a policy that is attached from its own side
+
+
+@pytest.mark.integration
+def test_the_environment_is_ready_to_be_read(account: Any) -> None:
+    """Exports that a shell splits, or whose names the settings do not know."""
+    from mlops_assets.settings import Settings
+
+    lines = account.environment()
+    assert lines[0] == "export MLOPS_ENV=aws"
+    names = [re.fullmatch(r"export (MLOPS_\w+)=\S+", line) for line in lines]
+    assert all(names)
+    known = {f"MLOPS_{name.upper()}" for name in Settings.model_fields}
+    assert {match[1] for match in names if match} <= known
+    assert any(line.startswith("export MLOPS_BUCKET=") for line in lines)
+
+
+@pytest.mark.integration
+def test_a_stack_is_brought_up_to_date(account: Any) -> None:
+    """A second deployment that fails, or that falls back to the defaults."""
+    said = account.deploy(stacks.named("lake"), "mlops-lake", {"CaptureDays": "30"})
+    assert said in ("mlops-lake: updated", "mlops-lake: as it should be")
+    found = account.cloudformation.describe_stacks(StackName="mlops-lake")["Stacks"][0]
+    assert {"CaptureDays": "30"}.items() <= {
+        p["ParameterKey"]: p["ParameterValue"] for p in found["Parameters"]
+    }.items()
