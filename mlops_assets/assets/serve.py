@@ -53,7 +53,7 @@ def endpoint_spec(
         output_uri=store.uri("answers", pipeline.name),
         online=_online(pipeline),
         placement=placement,
-        tags={"mlops:pipeline": pipeline.name},
+        tags={"mlops:pipeline": pipeline.name, "mlops:asset": "endpoint"},
     )
 
 

@@ -93,8 +93,11 @@ class SparkJob:
         )
         data = task.model_dump_json().encode()
         folder = self.store.uri(
-            "spark", self.pipeline.name, self.station, hashlib.sha256(data).hexdigest()[:32]
+            "processing", self.pipeline.name, self.station, hashlib.sha256(data).hexdigest()[:32]
         )
+        # The job writes files below the tables, which it may neither make nor change.
+        for output in _OUTPUTS[self.station]:
+            self.lake.open().prepare(self.pipeline.table(output))
         objects = self.store.open()
         objects.write_if_absent(f"{folder}/task/task.json", data)
         code_uri = upload_files(objects, self.store.bucket, [_PROGRAM])

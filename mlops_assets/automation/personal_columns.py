@@ -1,7 +1,7 @@
 """The sensor `personal`: personal columns are tagged in Lake Formation as soon as they are there.
 
-By a sensor, since every station that writes a table may add a column. Here: when. Not here: the tags
-(`resources.governance.column_tags`).
+By a sensor, since every station that writes a table may add a column. Here: when. Not here: the
+tags (`resources.governance.column_tags`).
 """
 
 import dagster as dg

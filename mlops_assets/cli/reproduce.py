@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_assets.assets.artifacts import fetch
+from mlops_assets.assets.from_aws import sealed_artifact
 from mlops_assets.assets.monitoring.scoring.from_proofs import keep, proof_of
 from mlops_assets.assets.records import UNKNOWN, SplitRecord
 from mlops_assets.assets.splits import rebuild
@@ -66,7 +67,8 @@ def run(package_arn: str) -> None:
     _say_code(pipeline, lineage)
     problems = _dataset(world, pipeline, lineage)
     original = client.describe_training_job(TrainingJobName=lineage["job_arn"].rsplit("/", 1)[-1])
-    again = train_again(world, original)
+    job = train_again(world, original)
+    again = sealed_artifact(pipeline, world.store, lineage["dataset_uri"], job)
     found = compare(world.store, package.model_data_url, again)
     _show(found)
     problems += [f"{name} differs" for name in found.differing]
@@ -140,8 +142,8 @@ def again_request(original: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def train_again(world: World, original: Mapping[str, Any]) -> str:
-    """Where the repeated training left its model."""
+def train_again(world: World, original: Mapping[str, Any]) -> dict[str, Any]:
+    """The repeated training job, as described once it is completed."""
     # A job's name is its identity, so a repetition needs one of its own.
     name = f"{original['TrainingJobName'][:48]}-again-{int(time.time()) % 10**6:06d}"
     poll_interval = 0.5 if world.sagemaker.is_local else 5.0
@@ -155,7 +157,7 @@ def train_again(world: World, original: Mapping[str, Any]) -> str:
     if TRAINING.status(job) != "Completed":
         raise CommandError(f"{name} {TRAINING.status(job)}: {job.get('FailureReason', '')}")
     console.print(f"trained again   {name}, {job.get('BillableTimeInSeconds')} billable seconds")
-    return str(job["ModelArtifacts"]["S3ModelArtifacts"])
+    return dict(job)
 
 
 def compare(store: Store, first: str, second: str) -> Comparison:

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlops_assets.permissions import container, control_plane, jobs, lake, people, serving, sources
+from mlops_assets.permissions import (
+    container,
+    control_plane,
+    environments,
+    jobs,
+    lake,
+    people,
+    serving,
+    sources,
+)
 from mlops_assets.permissions.statement import Statement
 
 
@@ -34,6 +43,9 @@ POLICIES: dict[str, Policy] = {
     "ApproverPolicy": Policy(
         "Approving models, for people only, beside the policies of whoever runs Dagster",
         people.APPROVER,
+    ),
+    "EnvironmentsPolicy": Policy(
+        "Making and removing branches' environments, for people or CI", environments.ENVIRONMENTS
     ),
     "CiPolicy": Policy("Building images and starting a delivery, for CI", people.CI),
 }

@@ -38,6 +38,19 @@ CONTAINER = (
         because="Artifacts are written by trainings and read by models.",
     ),
     Statement(
+        sid="Environments",
+        actions=(
+            "s3:AbortMultipartUpload",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
+        ),
+        resources=objects("environments/"),
+        because="Branches' environments: their code, data sets, artifacts and captures.",
+        needs="environments",
+    ),
+    Statement(
         sid="Checkpoints",
         actions=("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
         resources=objects("checkpoints/{job}/"),
@@ -71,6 +84,25 @@ CONTAINER = (
         resources=objects("processing/{name}/", "processing/{job}-"),
         because="What processing jobs of one's own read and make.",
         needs="processing",
+    ),
+    Statement(
+        sid="SparkFiles",
+        actions=("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
+        resources=objects("lake/{name}.db/"),
+        because="The engine is Spark: jobs read the lake's files and stage new ones; they delete "
+        "none, and commit none.",
+        needs="spark",
+    ),
+    Statement(
+        sid="SparkTables",
+        actions=("glue:GetDatabase", "glue:GetTable"),
+        resources=(
+            arn("glue", "catalog"),
+            arn("glue", "database/{name}"),
+            arn("glue", "table/{name}/*"),
+        ),
+        because="The engine is Spark: jobs ask where a table's files are.",
+        needs="spark",
     ),
     Statement(
         sid="Key",
@@ -112,6 +144,18 @@ CONTAINER = (
         ),
         resources=(arn("ecr", "repository/${ImageRepository}"),),
         because="The platform's image, by digest.",
+    ),
+    Statement(
+        sid="ImageOfAws",
+        actions=(
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        ),
+        # AWS keeps its images in another account for each region.
+        resources=("arn:${AWS::Partition}:ecr:${AWS::Region}:*:repository/*{aws_framework}*",),
+        because="The declared training runs in an image of AWS's.",
+        needs="aws_image",
     ),
     Statement(
         sid="ImageLogin",

@@ -42,7 +42,7 @@ RUNS = (
         sid="SeeTheOwnNetwork",
         actions=("ec2:DescribeNetworkInterfaces",),
         resources=("*",),
-        because="A run's task gets the network of its launcher's. EC2's describes are of everything.",
+        because="A run's task gets its launcher's network. EC2's describes are of everything.",
     ),
     Statement(
         sid="PassTheTaskRoles",

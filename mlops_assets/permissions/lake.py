@@ -16,6 +16,7 @@ OF_PIPELINE = (
     "answers",
     "artifacts",
     "begun",
+    "budget",
     "captured",
     "captures",
     "datasets",
@@ -66,6 +67,19 @@ LAKE = (
         because="Rows, records, captures and artifacts, folder by folder.",
     ),
     Statement(
+        sid="ObjectsOfEnvironments",
+        actions=(
+            "s3:AbortMultipartUpload",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
+        ),
+        resources=objects("environments/"),
+        because="Branches' environments have these folders below one of their own.",
+        needs="environments",
+    ),
+    Statement(
         sid="Key",
         actions=("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
         resources=(KEY,),
@@ -88,5 +102,19 @@ LAKE = (
             arn("glue", "table/{name}/*"),
         ),
         because="Iceberg's tables: a commit is an update of the table in the catalog.",
+    ),
+    Statement(
+        sid="ProcessingObjects",
+        actions=("s3:GetObject", "s3:PutObject"),
+        resources=objects("processing/{name}/"),
+        because="Tasks for processing jobs, and their answers.",
+        needs="processing",
+    ),
+    Statement(
+        sid="PersonalColumns",
+        actions=("lakeformation:AddLFTagsToResource", "lakeformation:GetResourceLFTags"),
+        resources=("*",),
+        because="Personal columns are tagged. It has no resource level: the tag's grants hold it.",
+        needs="personal",
     ),
 )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mlops_assets.aws_images import AwsImage, algorithm_image
 from mlops_assets.permissions.statement import Names
-from mlops_assets.pipeline import MLPipeline
+from mlops_assets.pipeline import MLPipeline, Spark
 
 _INGESTION = "mlops_assets.resources.ingestion."
 
@@ -18,12 +19,17 @@ FEATURES: dict[str, Callable[[MLPipeline], bool]] = {
     "batch": lambda p: p.batch is not None,
     "capture": lambda p: p.endpoint.capture_share > 0,
     "checkpoints": lambda p: p.training.use_spot,
+    # No declaration says that branches are tried: asked for by `mlops iam --any`.
+    "environments": lambda p: False,
     "manual_approval": lambda p: p.approval == "manual",
     "online": lambda p: p.endpoint.online is not None,
-    # No station is a processing job: asked for by `mlops iam --with processing`.
-    "processing": lambda p: False,
+    # Beside Spark no station is a processing job: `mlops iam --with processing` asks for it.
+    "processing": lambda p: isinstance(p.engine, Spark),
+    "spark": lambda p: isinstance(p.engine, Spark),
+    "aws_image": lambda p: bool(_framework(p)),
     "athena": lambda p: "athena_table" in _source(p),
     "ingestion": lambda p: type(p.source).__module__.startswith(_INGESTION),
+    "personal": lambda p: bool(p.personal),
     "redshift": lambda p: "redshift_database" in _source(p),
     "redshift_secret": lambda p: "redshift_secret" in _source(p),
     "redshift_user": lambda p: "redshift_user" in _source(p),
@@ -40,7 +46,16 @@ def features(pipeline: MLPipeline) -> frozenset[str]:
 
 def names(pipeline: MLPipeline) -> Names:
     """What the pipeline's things are called, and where its rows come from."""
-    return Names(name=pipeline.name, slug=pipeline.slug, source=_source(pipeline))
+    found = {**_source(pipeline), "aws_framework": _framework(pipeline)}
+    return Names(name=pipeline.name, slug=pipeline.slug, source=found)
+
+
+def _framework(pipeline: MLPipeline) -> str:
+    """The framework of AWS's image that the training runs in; empty: the platform's own."""
+    image = pipeline.training.image
+    if pipeline.training.algorithm is not None:
+        image = algorithm_image(pipeline.training.algorithm)
+    return image.framework if isinstance(image, AwsImage) else ""
 
 
 def _source(pipeline: MLPipeline) -> dict[str, str]:

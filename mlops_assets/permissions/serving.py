@@ -83,8 +83,8 @@ SERVING = (
         sid="ProbeMetrics",
         actions=("cloudwatch:PutMetricData",),
         resources=("*",),
-        because="Wrong answers to a rollout's probes. Metrics have no ARN; their namespace binds.",
-        condition={"StringEquals": {"cloudwatch:namespace": "mlops_assets/rollout"}},
+        because="Probes of rollouts, figures of monitors. Metrics have no ARN: bound by namespace.",
+        condition={"StringLike": {"cloudwatch:namespace": "mlops_assets/*"}},
     ),
     Statement(
         sid="Autoscaling",

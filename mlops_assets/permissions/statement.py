@@ -43,7 +43,7 @@ class Names:
     Args:
         name: as declared, in keys of the lake's bucket and in tables.
         slug: of endpoint, model, package group, feature group.
-        source: {placeholder: value} of where rows come from, as `needs` reads it of the source.
+        source: {placeholder: value} of where rows and AWS's images come from (`needs` reads it).
     """
 
     name: str
@@ -64,11 +64,13 @@ class Names:
         }
 
 
-# Placeholders of sources: a location in S3, a table of Athena's, a database of Redshift's.
+# Placeholders of what comes from elsewhere: a location in S3, a table of Athena's, a database of
+# Redshift's, an image of AWS's.
 SOURCES = (
     "athena_database",
     "athena_table",
     "athena_workgroup",
+    "aws_framework",
     "redshift_cluster",
     "redshift_database",
     "redshift_secret",
@@ -124,7 +126,7 @@ def expanded(templates: Iterable[str], pipelines: Sequence[Names]) -> tuple[str,
             if all(values[placeholder] for placeholder in wanted):
                 text = _PIPELINES.sub(lambda match, v=values: v[match[1]], template)
                 # "*-*": every name of ours has a dash.
-                found[re.sub(r"\*(-\*)+", "*", text)] = None
+                found[re.sub(r"\*(-?\*)+", "*", text)] = None
     wide = {each[:-1] for each in found if each.endswith("*")}
     return tuple(each for each in found if not _beginnings(each) & wide)
 

@@ -23,6 +23,9 @@ import yaml
 from mlops_assets.replay.plan import ReplayError, folder
 
 _LOADED_S = 300.0
+# How long the daemon waits for a run's process: on a busy machine a minute is not enough, and the
+# run fails for it.
+_PATIENT = {"DAGSTER_GRPC_TIMEOUT_SECONDS": "300"}
 _POLL_S = 0.1
 _LOCATION = "mlops_assets.replay.location"
 # The project's own configuration with the queue and the sensors looked after more often.
@@ -102,7 +105,7 @@ def running(home: Path) -> Iterator[Daemon]:
 
 def _start(home: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
     # What an idle thread of a training or a scoring burns, others need: there are few cores.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **_PATIENT, **os.environ}
     environment |= {"MLOPS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     with _log(home).open("ab") as file:
         return subprocess.Popen(

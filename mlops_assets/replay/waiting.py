@@ -57,23 +57,45 @@ def until_rest(
     Args:
         sensors: names of those that are waited for, with their runs.
         since: when the world last changed, in seconds since the epoch.
+        timeout_s: how long nothing may begin or end.
         alive: raises when nothing is left to wait for.
         tell: hears of each run, once.
 
     Raises:
-        ReplayError: something is not at rest in time; says what.
+        ReplayError: something is not at rest and hangs; says what.
     """
-    deadline = time.monotonic() + timeout_s
-    told: set[str] = set()
+    patience, told = Patience(timeout_s), set[str]()
     while unrest := look(instance, sensors, since):
         alive()
         for run_id, words in unrest.runs.items():
             if run_id not in told:
                 tell(words)
                 told.add(run_id)
-        if time.monotonic() > deadline:
-            raise ReplayError(f"not at rest after {timeout_s:.0f} s: {unrest}")
+        if patience.over(unrest.runs, time.monotonic()):
+            raise ReplayError(f"not at rest, and nothing ends for {timeout_s:.0f} s: {unrest}")
         time.sleep(_POLL_S)
+
+
+@dataclass
+class Patience:
+    """However long a busy machine takes, something begins or ends; what hangs does neither.
+
+    >>> patience = Patience(60)
+    >>> patience.over(["a"], 0), patience.over(["a", "b"], 50), patience.over(["b"], 100)
+    (False, False, False)
+    >>> patience.over(["b"], 161)
+    True
+    """
+
+    timeout_s: float
+    _seen: frozenset[str] | None = None
+    _since: float = 0.0
+
+    def over(self, under_way: Collection[str], now: float) -> bool:
+        """Whether the same has been under way for too long, in seconds of any clock."""
+        if self._seen != frozenset(under_way):
+            self._seen, self._since = frozenset(under_way), now
+        return now - self._since > self.timeout_s
 
 
 def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> Unrest:
@@ -81,11 +103,7 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
     unfinished = _theirs(
         instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)), sensors
     )
-    # All that changed since, whoever asked for it: of the newest few all may be others' runs.
-    changed = dg.RunsFilter(updated_after=dt.datetime.fromtimestamp(since, dt.UTC))
-    last = _theirs(instance.get_run_records(changed), sensors)
-    ended = max((record.end_time or 0.0 for record in last), default=0.0)
-    mark = max(since, ended)
+    mark = max(since, ended_since(instance, sensors, since))
     ticks = _ticks(instance)
     found = {name: ticks.get(name) for name in sensors}
     return Unrest(
@@ -97,6 +115,14 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
             if tick is not None and tick.error is not None
         ),
     )
+
+
+def ended_since(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> float:
+    """When the last run of these sensors, or by hand, ended; 0 where none did since."""
+    # Of all that changed since, whoever asked for it: the newest few may all be others'.
+    changed = dg.RunsFilter(updated_after=dt.datetime.fromtimestamp(since, dt.UTC))
+    runs = _theirs(instance.get_run_records(changed), sensors)
+    return max((record.end_time or 0.0 for record in runs), default=0.0)
 
 
 def _theirs(records: Sequence[dg.RunRecord], sensors: Collection[str]) -> list[dg.RunRecord]:

@@ -75,6 +75,27 @@ def read_token(token: str | None) -> int:
     raise invalid(f"NextToken {token[:80]!r} was not given out by this API")
 
 
+def jobs(
+    request: Document,
+    documents: Iterable[Document],
+    member: str,
+    *,
+    by: str = "CreationTime",
+    order: str = "Descending",
+) -> dict[str, Any]:
+    """The reply of a List operation on jobs whose members begin with ``member``: ``TrainingJob`` of
+    TrainingJobName, …; ``by`` and ``order`` are what it is sorted by unless the request says."""
+    name, status = f"{member}Name", f"{member}Status"
+    found = page(
+        {"SortBy": by, "SortOrder": order} | request,
+        documents,
+        name=name,
+        sorts={"CreationTime": "CreationTime", "Name": name, "Status": status},
+        equal={"StatusEquals": status},
+    )
+    return summaries(f"{member}Summaries", found)
+
+
 def summaries(key: str, found: tuple[list[Document], str | None]) -> dict[str, Any]:
     """The reply of a List operation."""
     return {key: found[0], "NextToken": found[1]}

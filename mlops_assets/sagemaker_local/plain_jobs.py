@@ -175,14 +175,7 @@ class PlainJobs:
         return self._existing(request[self._name])
 
     def list(self, request: Document) -> Document:
-        found = listing.page(
-            request,
-            self._store.all(self._kind.resource),
-            name=self._name,
-            sorts={"CreationTime": "CreationTime", "Name": self._name, "Status": self._status},
-            equal={"StatusEquals": self._status},
-        )
-        return listing.summaries(f"{self._kind.member}Summaries", found)
+        return listing.jobs(request, self._store.all(self._kind.resource), self._kind.member)
 
     def stop(self, request: Document) -> Document:
         name = request[self._name]

@@ -38,7 +38,7 @@ def session(
     """A session that is stopped at the end.
 
     Where spark-submit started the program, on the cluster that it says; otherwise on all cores of
-    this machine. Shuffles and spills go to ``scratch``; ``module`` is what the workers import first.
+    this machine. Shuffles and spills go to ``scratch``; the workers import ``module`` first.
     """
     from pyspark.sql import SparkSession
 

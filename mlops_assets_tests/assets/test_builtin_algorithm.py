@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from mlops_assets.assets.artifacts import fetch
-from mlops_assets.assets.records import ModelRecord
+from mlops_assets.assets.from_aws import sealed_artifact
+from mlops_assets.assets.records import ModelRecord, SplitRecord
+from mlops_assets.cli.reproduce import compare, train_again
 from mlops_assets.ml.artifact.load import Artifact
 from mlops_assets.pipeline import AwsImage, Continuous, Training, Tuning
 from mlops_assets.resources.sagemaker.registry import registry
@@ -91,6 +94,16 @@ def test_its_model_is_sealed_served_and_watched(world, live):
     answers = json.loads(reply["Body"].read())["predictions"]
     assert answers == pytest.approx(rows["target"].tolist(), rel=0.7)
     assert len({round(answer) for answer in answers}) == 3
+
+
+def test_its_model_is_made_again_byte_for_byte(world, live):
+    """What the platform adds to the booster must follow from what was recorded, too."""
+    record, job = live
+    again = train_again(SimpleNamespace(sagemaker=world.resources["sagemaker"]), job)
+    split = world.resources["store"].load(SplitRecord, "plain", "splits", "all")
+    uri = sealed_artifact(world.pipeline, world.resources["store"], split.dataset_uri, again)
+    assert uri != record.artifact_uri
+    assert not compare(world.resources["store"], record.artifact_uri, uri).differing
 
 
 def test_a_framework_image_trains_what_the_platform_then_seals(world, live):

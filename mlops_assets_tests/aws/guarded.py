@@ -8,8 +8,11 @@ what is run in it (the tests), who may what (authority).
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +37,8 @@ from mlops_assets_tests.deploy.template import full
 # Of AWS and of the local SageMaker API alike, so that an ARN names the same thing in both.
 ACCOUNT = "000000000000"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mlops-assets/sagemaker@sha256:{'ab' * 32}"
+# The same repository, another image of it: with torch.
+TORCH_IMAGE = IMAGE.replace("ab", "ef")
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 VPC = "vpc-0123456789abcdef0"
 # What the deployment's image is on this machine: the project itself.
@@ -75,27 +80,39 @@ class Guarded:
         return found
 
 
-def start(world: World, module: str, *arguments: str) -> subprocess.Popen[str]:
-    """``python -m MODULE …`` in a world, its output on one pipe."""
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        env=world.environment,
-        cwd=world.root,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+@dataclass(frozen=True)
+class Started:
+    """A process, and the file that it prints to: a pipe is full before its turn to be read."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
 
 
-def finished(processes: Sequence[subprocess.Popen[str]]) -> list[Run]:
+def start(world: World, module: str, *arguments: str) -> Started:
+    """``python -m MODULE …`` in a world."""
+    descriptor, name = tempfile.mkstemp(suffix=".out", dir=world.root)
+    with open(descriptor, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=world.environment,
+            cwd=world.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Started(process, Path(name))
+
+
+def finished(started: Sequence[Started]) -> list[Run]:
     """What became of processes that run beside each other."""
-    return [
-        Run(process.wait() == 0, output)
-        for process in processes
-        for output, _ in [process.communicate(timeout=_DEADLINE_S)]
-    ]
+    try:
+        ends = [each.process.wait(_DEADLINE_S) for each in started]
+    finally:
+        for each in started:
+            if each.process.poll() is None:
+                os.killpg(each.process.pid, signal.SIGKILL)
+    return [Run(end == 0, each.output.read_text()) for end, each in zip(ends, started, strict=True)]
 
 
 def place_of(key_arn: str, operations_key_arn: str = "arn:OperationsKey") -> Place:
@@ -144,6 +161,7 @@ def guarded_world(
             "MLOPS_BUCKET": BUCKET,
             "MLOPS_ROLE_ARN": place.roles[EXECUTION],
             "MLOPS_IMAGE_URI": IMAGE,
+            "MLOPS_TORCH_IMAGE_URI": TORCH_IMAGE,
             "MLOPS_SUBNETS": ",".join(SUBNETS),
             "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
             "MLOPS_KMS_KEY_ARN": key,

@@ -146,8 +146,8 @@ def train(
     raise TimeoutError(f"{ends} after {_RUN_S} s. {tasks.said()}")
 
 
-def ask(guarded: Guarded, scene: Scene) -> int:
-    """Requests about rows of the last partition, as the product sends them; how many."""
+def ask(guarded: Guarded, scene: Scene) -> set[str]:
+    """Requests about rows of the last partition, as the product sends them; their ids."""
     from pyiceberg.catalog import load_catalog
 
     from mlops_assets.assets.monitoring.captured.events import invocations
@@ -160,7 +160,8 @@ def ask(guarded: Guarded, scene: Scene) -> int:
     rows = features.sort_values(str(pipeline.event_time)).tail(ASKED).reset_index(drop=True)
     runtime = guarded.client("sagemaker-runtime")
     bodies = json_rows(rows, pipeline.feature_columns)
-    for body, attributes in zip(bodies, invocations(pipeline, rows), strict=True):
+    named = invocations(pipeline, rows)
+    for body, attributes in zip(bodies, named, strict=True):
         answer = runtime.invoke_endpoint(
             EndpointName=scene.slug,
             ContentType="application/json",
@@ -168,16 +169,17 @@ def ask(guarded: Guarded, scene: Scene) -> int:
             **attributes,
         )
         assert json.loads(answer["Body"].read())["predictions"]
-    return len(bodies)
+    return {attributes["InferenceId"] for attributes in named}
 
 
-def until_captured(guarded: Guarded, scene: Scene, wanted: int) -> int:
-    """Wait for the capture, which happens behind the answers; how many requests it holds."""
+def until_captured(guarded: Guarded, scene: Scene, wanted: set[str]) -> set[str]:
+    """Wait for the capture, which happens behind the answers; which of the ids it holds."""
     deadline = time.monotonic() + _CAPTURE_S
     while True:
         keys = guarded.admin.objects(f"captures/{scene.name}/")
-        found = sum(guarded.admin.read(key).count("\n") for key in keys)
-        if found >= wanted or time.monotonic() > deadline:
+        lines = [line for key in keys for line in guarded.admin.read(key).splitlines()]
+        found = {json.loads(line)["eventMetadata"].get("inferenceId") for line in lines} & wanted
+        if found == wanted or time.monotonic() > deadline:
             return found
         time.sleep(0.5)
 

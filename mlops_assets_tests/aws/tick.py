@@ -19,7 +19,9 @@ def main() -> None:
                 continue  # asks Dagster's storage alone
             assert isinstance(sensor, dg.SensorDefinition)
             try:
-                with dg.build_sensor_context(instance=instance, definitions=defs) as context:
+                with dg.build_sensor_context(
+                    instance=instance, definitions=defs, resources=dict(defs.resources or {})
+                ) as context:
                     tick = sensor.evaluate_tick(context)
                 said = {"skipped": tick.skip_message, "runs": len(tick.run_requests or ())}
             except Exception:  # told, and judged by the test

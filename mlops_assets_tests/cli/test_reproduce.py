@@ -105,7 +105,7 @@ def original(home, package):
 
 
 def differing(home, package, description) -> tuple[str, ...]:
-    again = train_again(home, description)
+    again = train_again(home, description)["ModelArtifacts"]["S3ModelArtifacts"]
     return compare(home.store, package.model_data_url, again).differing
 
 

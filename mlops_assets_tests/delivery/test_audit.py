@@ -174,7 +174,7 @@ CANARIES = {
         "GitHub Token",
     ),
     "a password": ("pass" + "word = 'correct-horse-battery'\n", "Secret Keyword"),
-    "a password in a URL": ("url = 'https://user:" + "hunter22@example.com'\n", "Basic Auth"),
+    "a password in a URL": ("url = 'https://user:" + "swordfish7@example.com'\n", "Basic Auth"),
 }
 
 

@@ -57,8 +57,8 @@ def secrets_are_not_in_the_environment(template: Template) -> Iterator[str]:
                 and variable.get("Type", "PLAINTEXT") == "PLAINTEXT"
             ):
                 yield f"{name} has {variable['Name']} in its environment"
-    for name, parameter in template.get("Parameters", {}).items():
-        if _SECRET.search(name) and not name.endswith(("Arn", "Name")):
+    for name in template.get("Parameters", {}):
+        if _SECRET.search(name) and not name.endswith(("Arn", "Endpoint", "Name")):
             yield f"{name} is a secret as a parameter"
 
 

@@ -16,17 +16,26 @@ ON_ANY_RESOURCE = {
     "ec2:DescribeSubnets": "EC2 describes have no resource level",
     "ec2:DescribeVpcs": "EC2 describes have no resource level",
     "ecr:GetAuthorizationToken": "a login is to the whole registry",
+    "ecs:DeregisterTaskDefinition": "ECS gives it no resource level",
     "ecs:DescribeTaskDefinition": "ECS gives it no resource level",
     "kms:ListAliases": "a list of the account's aliases",
+    "lakeformation:AddLFTagsToResource": "Lake Formation gives it no resource level",
     "lakeformation:GetDataAccess": "Lake Formation gives it no resource level",
+    "lakeformation:GetResourceLFTags": "Lake Formation gives it no resource level",
     "redshift-data:CancelStatement": "statements have no ARN; bound by their owner",
     "redshift-data:DescribeStatement": "statements have no ARN; bound by their owner",
     "redshift-data:GetStatementResult": "statements have no ARN; bound by their owner",
     "redshift-data:ListStatements": "statements have no ARN; bound by their owner",
+    "sagemaker:ListEndpointConfigs": "SageMaker lists have no resource level",
     "sagemaker:ListEndpoints": "SageMaker lists have no resource level",
+    "sagemaker:ListFeatureGroups": "SageMaker lists have no resource level",
+    "sagemaker:ListHyperParameterTuningJobs": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackageGroups": "SageMaker lists have no resource level",
     "sagemaker:ListModelPackages": "SageMaker lists have no resource level",
+    "sagemaker:ListModels": "SageMaker lists have no resource level",
+    "sagemaker:ListProcessingJobs": "SageMaker lists have no resource level",
     "sagemaker:ListTrainingJobs": "SageMaker lists have no resource level",
+    "sagemaker:ListTransformJobs": "SageMaker lists have no resource level",
 }
 
 # The policy of people who approve models.
@@ -65,5 +74,5 @@ BOUND_BY = {
     "redshift-data:GetStatementResult": "redshift-data:statement-owner-iam-userid",
 }
 
-# Docker in CodeBuild wants the host's rights; this one pushes images, and its role does nothing else.
+# Docker in CodeBuild wants the host's rights; this one pushes images, and its role does no more.
 PRIVILEGED_BUILDS = {"Images"}

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.integration  # botocore's descriptions of the services 
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mlops_assets"
+ENVIRONMENTS = PACKAGE / "resources" / "environments"
 FULL = full()
 SIGNING_KEY = "arn:aws:kms:us-east-1:111122223333:key/signs"
 TOPIC = "arn:aws:sns:us-east-1:111122223333:alerts"
@@ -86,9 +87,10 @@ def _policy(template: Template, names: list[str]) -> list[Statement]:
 
 @pytest.fixture(scope="module")
 def needed() -> dict[str, str]:
-    """What Dagster's process and the commands call: everything but this machine's own API, and
-    MLflow's client, whose methods are called as some of SageMaker's."""
-    others = {PACKAGE / "sagemaker_local", PACKAGE / "resources" / "experiments"}
+    """What Dagster's process and the commands call: everything but this machine's own API,
+    MLflow's client, whose methods are called as some of SageMaker's, and what removes environments.
+    """
+    others = {PACKAGE / "sagemaker_local", PACKAGE / "resources" / "experiments", ENVIRONMENTS}
     return needed_actions(file for file in PACKAGE.rglob("*.py") if others.isdisjoint(file.parents))
 
 
@@ -109,6 +111,15 @@ def test_what_is_called_is_allowed(needed: Mapping[str, str]) -> None:
     assert _missing(needed, FULL) == []
 
 
+def test_what_removes_an_environment_is_allowed_to_who_does_and_to_no_worker() -> None:
+    """`mlops env delete` that stops half-way; or a run that could delete endpoints' models."""
+    session = PACKAGE / "resources" / "sagemaker" / "session.py"
+    called = needed_actions([*ENVIRONMENTS.glob("*.py"), session]).keys()
+    assert "sagemaker:DeleteModel" in called
+    assert called <= iam.actions(_policy(FULL, ["EnvironmentsPolicy"]))
+    assert "sagemaker:DeleteModel" not in iam.actions(_policy(FULL, WORKER))
+
+
 def test_what_is_allowed_is_called(needed: Mapping[str, str]) -> None:
     """A permission that stays after the call that it was for went."""
     assert _unneeded(needed, FULL) == set()
@@ -126,7 +137,7 @@ def test_a_missing_permission_is_found(needed: Mapping[str, str]) -> None:
     serving = template["Resources"]["ServingPolicy"]["Properties"]["PolicyDocument"]
     serving["Statement"] = [s for s in serving["Statement"] if "Alarms" not in s["Sid"]]
     found = " ".join(_missing(needed, template))
-    assert "cloudwatch:PutMetricAlarm, called at alarms.py" in found
+    assert "cloudwatch:PutMetricAlarm, called at monitor_metrics.py" in found
     assert "cloudwatch:DeleteAlarms" in found
 
 

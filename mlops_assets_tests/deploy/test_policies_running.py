@@ -142,7 +142,7 @@ BROKEN: list[tuple[Callable[..., Any], Callable[[Template], object], str]] = [
     ),
     (
         policy.databases_are_private,
-        lambda t: _properties(t, "DatabaseCluster").update(MasterUserPassword="hunter2"),  # noqa: S106
+        lambda t: _properties(t, "DatabaseCluster").update(MasterUserPassword="hunter2"),
         "DatabaseCluster has a password in its template",
     ),
     (

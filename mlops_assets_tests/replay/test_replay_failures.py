@@ -93,8 +93,33 @@ def test_nothing_is_at_rest_while_a_sensor_has_not_looked(instance: dg.DagsterIn
         waiting.until_rest(
             instance, ["p_new_data"], time.time(), timeout_s=5, alive=end, tell=lambda _: None
         )
-    with pytest.raises(waiting.ReplayError, match=r"not at rest after 0 s: sensors .* p_new_data"):
+    with pytest.raises(waiting.ReplayError, match=r"nothing ends for 0 s: sensors .* p_new_data"):
         waiting.until_rest(
             instance, ["p_new_data"], time.time(), timeout_s=0,
             alive=lambda: None, tell=lambda _: None,
         )  # fmt: skip
+
+
+def test_who_goes_on_is_waited_for_and_who_hangs_is_not(instance: dg.DagsterInstance) -> None:
+    """On a busy machine a month took longer than was waited for, though run after run ended."""
+    patience, runs = waiting.Patience(60), ["a", "b", "c", "d"]
+    assert not any(patience.over(runs[n:], 50 * n) for n in range(4)), "150 s, and all goes on"
+    assert patience.over(runs[3:], 211)
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
+    with pytest.raises(waiting.ReplayError, match="nothing ends"):
+        waiting.until_rest(instance, [], 0.0, timeout_s=0, alive=lambda: None, tell=lambda _: None)
+
+
+def test_a_run_of_what_only_shows_hides_no_other(instance: dg.DagsterInstance) -> None:
+    """Of the newest twenty runs all were pages: the one that had just ended was not seen, and a
+    sensor that had looked before it counted as having seen what it did."""
+    since = time.time()
+    mine = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
+    for _ in range(25):
+        shown = {"dagster/sensor_name": "p_downstream"}
+        create_run_for_test(instance, tags=shown, status=dg.DagsterRunStatus.SUCCESS)
+    assert set(waiting.look(instance, [], since).runs) == {mine.run_id}
+    instance.report_run_failed(mine)
+    record = instance.get_run_records(dg.RunsFilter(run_ids=[mine.run_id]))[0]
+    assert record.end_time
+    assert waiting.ended_since(instance, [], since) == record.end_time

@@ -52,11 +52,19 @@ def unsafe_yaml(source: str) -> list[str]:
     found: list[str] = []
     if "yaml" not in source:
         return found
-    for name, call in calls(ast.parse(source)):
+    tree = ast.parse(source)
+    safe = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any("SafeLoader" in ast.unparse(base) for base in node.bases)
+    }
+    for name, call in calls(tree):
         last = name.rpartition(".")[2]
         if name.startswith("yaml.") and last in {"load", "load_all"}:
-            loaders = [ast.unparse(each.value) for each in call.keywords if each.arg == "Loader"]
-            if not any("Safe" in each for each in [*loaders, *map(ast.unparse, call.args[1:])]):
+            given = [each.value for each in call.keywords if each.arg == "Loader"]
+            loaders = [ast.unparse(each) for each in [*given, *call.args[1:]]]
+            if not any("SafeLoader" in each or each in safe for each in loaders):
                 found.append(name)
         if last in {"unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}:
             found.append(name)
@@ -74,6 +82,7 @@ def test_yaml_is_only_loaded_safely() -> None:
     [
         "yaml.load(x)",
         "yaml.load(x, Loader=yaml.Loader)",
+        "class R(yaml.FullLoader): ...\nyaml.load(x, Loader=R)",
         "yaml.unsafe_load(x)",
         "yaml.full_load(x)",
         "from yaml import unsafe_load\nunsafe_load(x)",
@@ -83,6 +92,7 @@ def test_unsafe_ways_are_found(source: str) -> None:
     """Negative control; the safe ways are left alone."""
     assert unsafe_yaml(source)
     assert unsafe_yaml("yaml.safe_load(x)\nyaml.load(x, Loader=yaml.CSafeLoader)") == []
+    assert unsafe_yaml("class R(yaml.SafeLoader): ...\nyaml.load(x, Loader=R)") == []
 
 
 def writes_csv(path: Path) -> bool:

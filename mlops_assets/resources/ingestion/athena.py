@@ -27,7 +27,7 @@ from mlops_assets.resources.ingestion.unloading import (
     s3,
     selected,
 )
-from mlops_assets.resources.ingestion.windows import key_of, window_of
+from mlops_assets.resources.ingestion.windows import complete, key_of, window_of
 from mlops_assets.resources.sources import SourceError
 
 
@@ -66,7 +66,7 @@ class AthenaSource:
         return f"Athena's table {self.database}.{self.table} (workgroup {self.workgroup})"
 
     def partitions(self) -> list[str]:
-        return sorted(self._glue())
+        return complete(self.windows, self._glue())
 
     def version(self, partition: str) -> str:
         """A digest of the objects below the partition's places."""

@@ -20,7 +20,14 @@ from mlops_assets.objects import ObjectInfo, open_objects
 from mlops_assets.partitions import Partitions
 from mlops_assets.resources.ingestion.delivered import Format, rows_of
 from mlops_assets.resources.ingestion.firehose_index import Day, Delivered, Index
-from mlops_assets.resources.ingestion.windows import TimeUnit, key_of, keys_of, times_of, window_of
+from mlops_assets.resources.ingestion.windows import (
+    TimeUnit,
+    complete,
+    key_of,
+    keys_of,
+    times_of,
+    window_of,
+)
 from mlops_assets.resources.sagemaker.names import digest_of
 from mlops_assets.resources.sources import SourceError
 from mlops_assets.settings import Settings
@@ -71,7 +78,7 @@ class FirehoseSource:
         return f"Firehose's deliveries to {self.location.rstrip('/')}/, by {by}"
 
     def partitions(self) -> list[str]:
-        return sorted(self._look())
+        return complete(self.windows, self._look())
 
     def version(self, partition: str) -> str:
         """A digest of the names, sizes and times of the objects that have rows of it."""

@@ -26,7 +26,7 @@ from mlops_assets.resources.ingestion.unloading import (
     s3,
     selected,
 )
-from mlops_assets.resources.ingestion.windows import key_of, window_of
+from mlops_assets.resources.ingestion.windows import complete, key_of, window_of
 from mlops_assets.resources.sagemaker.names import digest_of
 from mlops_assets.resources.sources import SourceError
 from mlops_assets.settings import Settings
@@ -74,7 +74,7 @@ class RedshiftSource:
         return f"Redshift's table {self.schema}.{self.table} in {self.database.describe()}"
 
     def partitions(self) -> list[str]:
-        return sorted(self._versions())
+        return complete(self.windows, self._versions())
 
     def version(self, partition: str) -> str:
         """A digest of how many rows each hour of the partition has, and of the last change."""

@@ -6,6 +6,7 @@ Here: that, and the guard on what partition keys may be. Not here: how partition
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
@@ -47,6 +48,11 @@ def key_of(windows: Partitions, moment: pd.Timestamp) -> str | None:
     key = windows.containing(moment)
     window = windows.window(key)
     return key if window and window[0] <= moment < window[1] else None
+
+
+def complete(windows: Partitions, keys: Iterable[str]) -> list[str]:
+    """Those of the keys that are partitions by now, in order: today's day is one tomorrow."""
+    return sorted(set(keys) & set(windows.definition.get_partition_keys()))
 
 
 def times_of(column: pd.Series, unit: TimeUnit) -> pd.Series:

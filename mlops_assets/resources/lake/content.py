@@ -95,13 +95,10 @@ class StagedRows:
             for part in scan.read_file(io, self.iceberg_schema, self.staged.uri, columns):
                 yield fit(part.select(columns), known)
 
-        schema = fit(self.schema.empty_table(), known).schema
-        digest = (
-            self.staged.digest
-            if schema == self.schema
-            else digest_of(schema, self.staged.rows, read)
-        )
-        return Fitted(schema, self.staged.rows, digest, partial(read, self.staged.columns))
+        schema, rows = fit(self.schema.empty_table(), known).schema, self.staged.rows
+        same = schema == self.schema
+        digest = self.staged.digest if same else digest_of(schema, rows, read)
+        return Fitted(schema, rows, digest, partial(read, self.staged.columns))
 
 
 def digest_of(

@@ -19,6 +19,7 @@ from mlops_assets.resources.lake.commit import (
     Commit,
     commit_content,
     identifier,
+    load_or_create,
     write_partition,
 )
 from mlops_assets.resources.lake.content import StagedRows
@@ -124,6 +125,10 @@ class Lake:
         handle = self._catalog.load_table(identifier(layout.table))
         chosen = schema if columns is None else schema.select(*columns)
         return scan.read_group(handle.io, chosen, group)
+
+    def prepare(self, table: str) -> None:
+        """Make the table, without columns or content, where there is none."""
+        load_or_create(self._catalog, table)
 
     def stage(
         self,

@@ -10,8 +10,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlops_assets.resources.lake.commit import PARTITION
-
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
@@ -31,6 +29,9 @@ class Version:
 
 def history(table: Table) -> list[Version]:
     """The table's commits, oldest first; those that were expired are not among them."""
+    # Not above: the code location loads this module, and pyiceberg takes half a second.
+    from mlops_assets.resources.lake.commit import PARTITION
+
     found = []
     ordered = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0)
     for snapshot in ordered:

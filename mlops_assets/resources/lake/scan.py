@@ -106,7 +106,8 @@ def read_group(
 ) -> Iterator[pa.Table]:
     """The row group as ``schema``, at most ``rows`` rows at a time."""
     import pyarrow.parquet as pq
-    from pyiceberg.io.pyarrow import _to_requested_schema, prune_columns, pyarrow_to_schema
+    from pyiceberg.io.pyarrow import _to_requested_schema, pyarrow_to_schema
+    from pyiceberg.schema import prune_columns
 
     wanted = arrow_schema(schema)
     with io.new_input(group.uri).open() as stream:

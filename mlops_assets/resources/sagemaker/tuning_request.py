@@ -38,6 +38,9 @@ def tuning_request(
 
     Args:
         spec: the training job; its hyperparameters that are searched are left out.
+
+    Raises:
+        ValueError: only some of the instance types take a key for their volumes.
     """
     training = training_request(spec, placement, bucket=bucket, code_uri=code_uri)
     algorithm = training["AlgorithmSpecification"]
@@ -108,7 +111,7 @@ def _instances(
     spec: TrainingSpec, placement: Placement, resources: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Where its training jobs run. Of several types SageMaker itself takes the first that it has
-    room for (AllocationStrategy Prioritized); volumes have a key where each type takes one."""
+    room for (AllocationStrategy Prioritized)."""
     if not spec.alternates:
         return {"ResourceConfig": resources}
     types = (spec.instance_type, *spec.alternates)
@@ -117,8 +120,14 @@ def _instances(
         "AllocationStrategy": "Prioritized",
         "InstanceConfigs": [{"InstanceType": each, **sizes} for each in types],
     }
-    if all(placement.volume_key(each) for each in types):
-        several["VolumeKmsKeyId"] = placement.kms_key_arn
+    keys = {placement.volume_key(each) for each in types}
+    if len(keys) > 1:
+        raise ValueError(
+            f"of {', '.join(types)} some encrypt their storage themselves and refuse a key, others "
+            "need one, and a search has one key for all of them. Declare alternates of one kind"
+        )
+    if key := keys.pop():
+        several["VolumeKmsKeyId"] = key
     return {"HyperParameterTuningResourceConfig": several}
 
 

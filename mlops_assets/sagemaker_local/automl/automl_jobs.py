@@ -100,18 +100,7 @@ class AutoMLJobs:
         documents = [
             one | automl_views.state(one, self._tuning(one)) for one in self._store.all(KIND)
         ]
-        found = listing.page(
-            {"SortOrder": "Descending"} | request,
-            documents,
-            name="AutoMLJobName",
-            sorts={
-                "Name": "AutoMLJobName",
-                "CreationTime": "CreationTime",
-                "Status": "AutoMLJobStatus",
-            },
-            equal={"StatusEquals": "AutoMLJobStatus"},
-        )
-        return listing.summaries("AutoMLJobSummaries", found)
+        return listing.jobs(request, documents, "AutoMLJob", by="Name")
 
     def list_candidates(self, request: Document) -> Document:
         document = self._existing(request["AutoMLJobName"])

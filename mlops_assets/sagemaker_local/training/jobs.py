@@ -139,18 +139,7 @@ class TrainingJobs:
         jobs = [self._with_pool(job) for job in self._store.all(KIND)]
         if wanted is not None:
             jobs = [job for job in jobs if (job["WarmPoolStatus"] or {}).get("Status") == wanted]
-        found = listing.page(
-            request,
-            jobs,
-            name="TrainingJobName",
-            sorts={
-                "CreationTime": "CreationTime",
-                "Name": "TrainingJobName",
-                "Status": "TrainingJobStatus",
-            },
-            equal={"StatusEquals": "TrainingJobStatus"},
-        )
-        return listing.summaries("TrainingJobSummaries", found)
+        return listing.jobs(request, jobs, "TrainingJob")
 
     def stop(self, request: Document) -> Document:
         name = request["TrainingJobName"]

@@ -118,18 +118,8 @@ class TuningJobs:
 
     def list_jobs(self, request: Document) -> Document:
         documents = self._store.all(KIND)
-        found = listing.page(
-            {"SortOrder": "Ascending"} | request,
-            [tuning_views.job_summary(one, self.trials_of(one)) for one in documents],
-            name="HyperParameterTuningJobName",
-            sorts={
-                "Name": "HyperParameterTuningJobName",
-                "CreationTime": "CreationTime",
-                "Status": "HyperParameterTuningJobStatus",
-            },
-            equal={"StatusEquals": "HyperParameterTuningJobStatus"},
-        )
-        return listing.summaries("HyperParameterTuningJobSummaries", found)
+        shown = [tuning_views.job_summary(one, self.trials_of(one)) for one in documents]
+        return listing.jobs(request, shown, "HyperParameterTuningJob", by="Name", order="Ascending")
 
     def list_training_jobs(self, request: Document) -> Document:
         document = self._existing(request["HyperParameterTuningJobName"])

@@ -75,7 +75,7 @@ def test_personal_columns_are_tagged_once_and_no_others(tags: ColumnTags) -> Non
 def test_a_tag_that_is_not_there_is_one_clear_error(tags: ColumnTags) -> None:
     """Taken for done, the column would stay open."""
     Lake.open(tags.catalog).write("untagged.clean", "all", ROWS)
-    with pytest.raises(NotTagged, match="columns name of untagged.clean are not tagged"):
+    with pytest.raises(NotTagged, match=r"columns name of untagged\.clean are not tagged"):
         tags.mark("untagged", ["name"])
 
 

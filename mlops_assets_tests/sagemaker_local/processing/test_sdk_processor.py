@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
-import boto3
 import pytest
 
-from mlops_assets.sagemaker_local import lifecycle
-from mlops_assets_tests import aws_server
+from mlops_assets_tests.sagemaker_local.sdk import BUCKET, sdk_world
 
 pytestmark = pytest.mark.integration
 
-# A process of its own: importing the SDK takes seconds and reads the environment.
 PROCESS = """
 import sys
 from sagemaker.core.helper.session_helper import Session
@@ -56,38 +49,10 @@ pathlib.Path("/opt/ml/processing/output/made/out.txt").write_text(rows * int(sys
 @pytest.mark.nightly
 def test_an_unmodified_script_processor_processes(tmp_path, monkeypatch):
     """Users of the SDK have processors that they will not change for us."""
-    with aws_server.aws_server() as url:
-        for name, value in aws_server.environment(url).items():
-            if name != "AWS_ENDPOINT_URL":  # that one would win over the services' own
-                monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket="sdk-bucket")
-        s3.put_object(Bucket="sdk-bucket", Key="rows/rows.txt", Body=b"a row;")
-        (tmp_path / "process.py").write_text(SCRIPT)
-        home = tmp_path / "sagemaker"
-        server = lifecycle.ensure_running(home, objects="s3")
-        try:
-            sdk = {
-                "AWS_ENDPOINT_URL_SAGEMAKER": server.url,
-                "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": server.url,
-                "SAGEMAKER_VALIDATE_ROLE": "false",
-                "HOME": str(tmp_path),
-            }
-            command = [sys.executable, "-c", PROCESS, str(tmp_path / "process.py")]
-            ran = subprocess.run(
-                command,
-                env=os.environ | sdk,
-                capture_output=True,
-                text=True,
-                timeout=180,
-                check=False,
-            )
-            assert ran.returncode == 0, ran.stderr[-3000:]
-            sagemaker = boto3.client("sagemaker", endpoint_url=server.url)
-            (job,) = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
-        finally:
-            lifecycle.stop(home)
+    with sdk_world(tmp_path, monkeypatch) as sdk:
+        sdk.s3.put_object(Bucket=BUCKET, Key="rows/rows.txt", Body=b"a row;")
+        sdk.run(PROCESS, sdk.write("process.py", SCRIPT))
+        (job,) = sdk.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
         assert job["ProcessingJobStatus"] == "Completed", job
-        made = s3.get_object(Bucket="sdk-bucket", Key="made/out.txt")["Body"].read()
-        assert made == b"a row;a row;a row;"
+        made = sdk.s3.get_object(Bucket=BUCKET, Key="made/out.txt")["Body"].read()
+    assert made == b"a row;a row;a row;"

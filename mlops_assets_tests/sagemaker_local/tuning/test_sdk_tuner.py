@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
-import boto3
 import pytest
 
-from mlops_assets.sagemaker_local import lifecycle
-from mlops_assets_tests import aws_server
+from mlops_assets_tests.sagemaker_local.sdk import sdk_world
 
 pytestmark = pytest.mark.integration
 
-# A process of its own: importing the SDK takes seconds and reads the environment.
 TUNE = """
 import json, sys
 from sagemaker.core.helper.session_helper import Session
@@ -70,41 +64,14 @@ print(f"loss={abs(given.rate - 0.01) + given.depth / given.epochs}")
 @pytest.mark.nightly
 def test_an_unmodified_tuner_tunes(tmp_path, monkeypatch):
     """Users of the SDK have notebooks that they will not change for us."""
-    with aws_server.aws_server() as url:
-        for name, value in aws_server.environment(url).items():
-            if name != "AWS_ENDPOINT_URL":  # that one would win over the services' own
-                monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-        boto3.client("s3").create_bucket(Bucket="sdk-bucket")
-        (tmp_path / "source").mkdir()
-        (tmp_path / "source" / "train.py").write_text(SCRIPT)
-        home = tmp_path / "sagemaker"
-        server = lifecycle.ensure_running(home, objects="s3")
-        try:
-            sdk = {
-                "AWS_ENDPOINT_URL_SAGEMAKER": server.url,
-                "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": server.url,
-                "SAGEMAKER_VALIDATE_ROLE": "false",
-                "HOME": str(tmp_path),
-            }
-            ran = subprocess.run(
-                [sys.executable, "-c", TUNE, str(tmp_path / "source")],
-                env=os.environ | sdk,
-                capture_output=True,
-                text=True,
-                timeout=180,
-                check=False,
-            )
-            assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-3000:]
-            said = [json.loads(line) for line in ran.stdout.splitlines() if line[:2] == '{"']
-            sagemaker = boto3.client("sagemaker", endpoint_url=server.url)
-            found = sagemaker.describe_hyper_parameter_tuning_job(
-                HyperParameterTuningJobName=said[0]["job"]
-            )
-        finally:
-            lifecycle.stop(home)
-        assert found["HyperParameterTuningJobStatus"] == "Completed"
-        assert found["TrainingJobStatusCounters"]["Completed"] == 3
-        best = found["BestTrainingJob"]
-        assert said[1]["best"] == best["TrainingJobName"]
-        assert set(best["TunedHyperParameters"]) == {"rate", "depth", "kind"}
+    with sdk_world(tmp_path, monkeypatch) as sdk:
+        printed = sdk.run(TUNE, sdk.write("source/train.py", SCRIPT).parent)
+        said = [json.loads(line) for line in printed.splitlines() if line[:2] == '{"']
+        found = sdk.sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=said[0]["job"]
+        )
+    assert found["HyperParameterTuningJobStatus"] == "Completed"
+    assert found["TrainingJobStatusCounters"]["Completed"] == 3
+    best = found["BestTrainingJob"]
+    assert said[1]["best"] == best["TrainingJobName"]
+    assert set(best["TunedHyperParameters"]) == {"rate", "depth", "kind"}

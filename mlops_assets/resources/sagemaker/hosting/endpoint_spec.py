@@ -76,7 +76,7 @@ class EndpointSpec:
             placement = replace(placement, network_isolation=False)
         if environment:
             container["Environment"] = environment
-        return model_request(self.name, container, placement)
+        return {**model_request(self.name, container, placement), "Tags": self.all_tags()}
 
 
 def config_request(

@@ -2,18 +2,25 @@
 
 import io
 import itertools
+import re
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlops_assets.objects import Objects, open_objects
 from mlops_assets.resources.sagemaker.features.offline_features import (
     EVENT_TIME,
     OfflineFeatures,
     OfflineStoreError,
 )
+from mlops_assets.resources.sagemaker.session import SageMakerResource
+from mlops_assets_tests import aws_server
 from mlops_assets_tests.resources.sagemaker.conftest import Lab, eventually
 
 pytestmark = pytest.mark.integration
@@ -24,8 +31,10 @@ numbers = itertools.count()
 class Group:
     """A feature group of one's own: ``depot``, ``at``, ``late`` (a share) and ``parcels``."""
 
-    def __init__(self, lab: Lab, *, event: str = "String", offline: bool = True) -> None:
-        self.name = f"history-{next(numbers)}"
+    def __init__(
+        self, lab: Lab, name: str = "", *, event: str = "String", offline: bool = True
+    ) -> None:
+        self.name = name or f"history-{next(numbers)}"
         self._lab = lab
         self._written = 0
         types = {"depot": "String", "at": event, "late": "Fractional", "parcels": "Integral"}
@@ -139,11 +148,8 @@ def test_a_feature_that_came_later_is_null_before(lab: Lab):
     assert found["weight"].isna().tolist() == [True, False]
 
 
-def test_files_as_the_service_writes_them(lab: Lab):
-    """Athena's readers see times in milliseconds, files of other hours are not even opened."""
-    group = Group(lab)
-    (described,) = [lab.sagemaker.client().describe_feature_group(FeatureGroupName=group.name)]
-    root = described["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
+def parquet() -> bytes:
+    """A file as the service writes it: times in milliseconds, without a zone."""
     stamp = pa.array([1704070800000], pa.timestamp("ms"))
     table = pa.table(
         {
@@ -158,13 +164,43 @@ def test_files_as_the_service_writes_them(lab: Lab):
     )
     sink = io.BytesIO()
     pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def put_files(lab: Lab, group: Group) -> None:
+    described = lab.sagemaker.client().describe_feature_group(FeatureGroupName=group.name)
+    root = described["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
     hour = f"{root}/year=2024/month=01/day=01/hour=00"
-    lab.objects().write(f"{hour}/20240101T003000Z_abcdef.parquet", sink.getvalue())
+    lab.objects().write(f"{hour}/20240101T003000Z_abcdef.parquet", parquet())
     lab.objects().write(f"{root}/year=2024/month=01/day=02/hour=00/x.parquet", b"no Parquet")
-    reader = OfflineFeatures(lab.sagemaker, lab.objects)
-    rows = asked(("north", "2024-01-01T01:00:00Z"))
-    found = reader.as_of(group.name, rows, entity="depot", moment="promised_at")
-    assert found["late"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize("place", ["here", "s3"])
+def test_files_as_the_service_writes_them(
+    lab: Lab, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """In S3 as in a directory; the files of later hours are not even opened."""
+    with ExitStack() as stack:
+        if place == "s3":
+            url = stack.enter_context(aws_server.aws_server())
+            for name, value in aws_server.environment(url).items():
+                monkeypatch.setenv(name, value)
+            lab = S3Lab(tmp_path, SageMakerResource(region=aws_server.REGION))
+            boto3.client("s3").create_bucket(Bucket="lake")
+        group = Group(lab)
+        put_files(lab, group)
+        rows = asked(("north", "2024-01-01T01:00:00Z"), ("north", "2024-01-01T00:29:59Z"))
+        reader = OfflineFeatures(lab.sagemaker, lab.objects)
+        found = reader.as_of(group.name, rows, entity="depot", moment="promised_at")
+    assert found["late"].iloc[0] == 0.5
+    assert pd.isna(found["late"].iloc[1])
+
+
+class S3Lab(Lab):
+    """AWS: moto's groups and buckets."""
+
+    def objects(self) -> Objects:
+        return open_objects("s3")
 
 
 def test_a_group_without_history_says_what_to_do(lab: Lab):
@@ -173,6 +209,20 @@ def test_a_group_without_history_says_what_to_do(lab: Lab):
         reader.history("nowhere")
     with pytest.raises(OfflineStoreError, match="create it with an OfflineStoreConfig"):
         reader.history(Group(lab, offline=False).name)
+
+
+def test_the_page_runs_as_it_is_written(lab: Lab):
+    """docs/sagemaker.md: an asset whose rows are joined to their features."""
+    page = (Path(__file__).parents[4] / "docs" / "sagemaker.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    (block,) = [each for each in blocks if "offline_features.as_of" in each]
+    group = Group(lab, "depots")
+    group.put(depot="north", at="2024-01-01T00:00:00Z", late="0.1")
+    group.put(depot="north", at="2024-01-05T00:00:00Z", late="0.5")
+    found: dict[str, Any] = {}
+    exec(compile(block, "docs/sagemaker.md", "exec"), found)  # noqa: S102 - our own page
+    rows = found["training_rows"](offline_features=group.reader())
+    assert rows["late"].tolist() == [0.1, 0.5]
 
 
 def test_no_rows_have_no_features(group: Group):

@@ -5,10 +5,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from botocore.exceptions import ClientError
 
+from mlops_assets.resources.sagemaker.jobs.attempts import Wanted, find_attempt
 from mlops_assets.resources.sagemaker.jobs.instances import on_each_instance
-from mlops_assets.resources.sagemaker.jobs.kinds import PROCESSING, TRAINING, TUNING
+from mlops_assets.resources.sagemaker.jobs.kinds import PROCESSING, TRAINING
 from mlops_assets.resources.sagemaker.jobs.patience import Patience
+from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG
 from mlops_assets.resources.sagemaker.requests import Placement, TrainingSpec
 from mlops_assets.resources.sagemaker.training import PipesSageMakerTrainingClient
 from mlops_assets.resources.sagemaker.tuning_request import tuning_request
@@ -74,7 +77,14 @@ def test_a_search_leaves_the_choice_to_the_service() -> None:
     assert [each["InstanceType"] for each in allowed["InstanceConfigs"]] == [FIRST, OTHER]
     assert allowed["AllocationStrategy"] == "Prioritized"
     assert allowed["VolumeKmsKeyId"] == KEY
-    assert TUNING.cluster[0] == "TrainingJobDefinition"
+
+
+def test_a_search_never_trains_on_a_volume_without_key() -> None:
+    """One key for all types: with a type that refuses it, the others would have none."""
+    with pytest.raises(
+        ValueError, match=r"ml\.m5\.xlarge, ml\.m5d\.xlarge .* alternates of one kind"
+    ):
+        search("ml.m5d.xlarge")
 
 
 def client(lab: Lab, capacity_s: float = 0.6) -> PipesSageMakerTrainingClient:
@@ -170,3 +180,51 @@ def test_a_scripts_own_failure_is_tried_on_no_other_instance(
     spec = lab.spec("broken", "raise SystemExit('no rows')", alternates=(OTHER,))
     assert not train(client(lab), spec, instance=instance).success
     assert len(lab.jobs("broken")) == 1
+
+
+class Failed:
+    """A service in which so many attempts at job ``a`` have failed, for that reason."""
+
+    def __init__(self, attempts: int, reason: str) -> None:
+        self._names = ["a", *(f"a-{number}" for number in range(2, attempts + 1))]
+        self._reason = reason
+
+    def describe_training_job(self, *, TrainingJobName: str) -> dict[str, Any]:
+        if TrainingJobName not in self._names:
+            answer = {"Error": {"Code": "ValidationException", "Message": "not found"}}
+            raise ClientError(answer, "DescribeTrainingJob")
+        return {
+            "TrainingJobName": TrainingJobName,
+            "TrainingJobArn": "arn",
+            "TrainingJobStatus": "Failed",
+            "FailureReason": self._reason,
+        }
+
+    def get_paginator(self, _: str) -> "Failed":
+        return self
+
+    def paginate(self, **_: Any) -> "Failed":
+        return self
+
+    def build_full_result(self) -> dict[str, Any]:
+        return {"Tags": [{"Key": SPEC_HASH_TAG, "Value": "hash"}]}
+
+
+@pytest.mark.parametrize(
+    ("count", "reason", "found"),
+    [
+        (30, "CapacityError: no room", "a-31"),
+        (98, "CapacityError: no room", "a-99"),
+        (99, "CapacityError: no room", None),
+        (19, "AlgorithmError: no rows", "a-20"),
+        (20, "AlgorithmError: no rows", None),
+    ],
+)
+def test_attempts_that_found_no_instances_are_no_failed_ones(count, reason, found) -> None:
+    """An afternoon without capacity used up the twenty attempts of a job for ever."""
+    client, wanted = Failed(count, reason), Wanted({"TrainingJobName": "a"}, "hash")
+    if found is None:
+        with pytest.raises(RuntimeError, match=f"{count} attempts .* FailureReason"):
+            find_attempt(lambda: client, TRAINING, wanted, lambda _: True)
+    else:
+        assert find_attempt(lambda: client, TRAINING, wanted, lambda _: True).name == found

@@ -3,20 +3,28 @@
 Negative controls: without the limit the same request goes through.
 """
 
+import dataclasses
 import datetime as dt
+import io
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import boto3
+import dagster as dg
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from mlops_assets.definitions import build_resources
 from mlops_assets.limits import Limits
 from mlops_assets.objects import open_objects
 from mlops_assets.resources.sagemaker.jobs.ask import ask_of
 from mlops_assets.resources.sagemaker.jobs.guard import Guard, LimitExceeded
 from mlops_assets.resources.sagemaker.jobs.ledger import Entry, Ledger
+from mlops_assets.settings import Settings
+from mlops_assets_tests import deliveries
+from mlops_assets_tests.resources.sagemaker.conftest import Lab, train
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -34,9 +42,6 @@ class Sagemaker:
         guard.watch(self.client)
 
     def _answer(self, request: Any, **_: Any) -> AWSResponse:
-        import io
-        import json
-
         operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
         asked = json.loads(request.body)
         if operation.startswith("Create"):
@@ -208,3 +213,31 @@ def test_a_resource_carries_it_whole():
     guard = Guard(Limits(instance_types=("ml.m5.*",)), {"p": Limits(hours=1.5)}, "s3://l/b", "s3")
     assert Guard.from_json(guard.to_json()) == guard
     assert Guard().to_json() == ""
+
+
+@pytest.mark.integration
+def test_a_step_that_asks_for_too_much_fails_at_once_and_leaves_nothing(
+    lab: Lab, instance: dg.DagsterInstance
+) -> None:
+    """A RetryPolicy that asks again and again; a context that no job will ever read."""
+    guarded = lab.fresh(guard=Guard(Limits(instances=1)).to_json())
+    spec = lab.spec("greedy", "", instance_count=2)
+    policy = dg.RetryPolicy(max_retries=2)
+    ended = train(lab.training(guarded), spec, instance=instance, retry_policy=policy)
+    assert not ended.success
+    assert "2 instances, and 1 are allowed (MLOPS_MAX_INSTANCES)" in str(ended.failure)
+    kinds = [event.event_type_value for event in ended.result.all_events]
+    assert "STEP_UP_FOR_RETRY" not in kinds
+    assert lab.jobs("greedy") == []
+    left = [info.uri for info in lab.objects().list("s3://lake/pipes/")]
+    assert not [uri for uri in left if "greedy" in uri]
+
+
+def test_settings_and_declarations_reach_the_client(tmp_path: Path) -> None:
+    """A limit that is set, and guards nothing."""
+    settings = Settings.load(home=tmp_path, max_instances=3, instance_types="ml.m5.*")
+    pipeline = dataclasses.replace(deliveries.declare(), limits=Limits(hours=2))
+    guard = Guard.from_json(build_resources(settings, [pipeline])["sagemaker"].guard)
+    assert guard.platform == Limits(instances=3, instance_types=("ml.m5.*",))
+    assert guard.pipelines == {"deliveries": Limits(hours=2)}
+    assert build_resources(Settings.load(home=tmp_path))["sagemaker"].guard == ""
