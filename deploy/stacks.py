@@ -258,12 +258,8 @@ class Account:
 
 def _print_order() -> None:
     for stack in ORDER:
-        notes = [
-            "one a pipeline" if stack.by_pipeline else "",
-            "optional" if stack.optional else "",
-        ]
-        said = ", ".join(note for note in notes if note)
-        print(f"{stack.name}{f' ({said})' if said else ''}")
+        note = " (one a pipeline)" if stack.by_pipeline else " (optional)" if stack.optional else ""
+        print(f"{stack.name}{note}")
         for name, description in told(stack).items():
             print(f"    {name}: {description}")
 

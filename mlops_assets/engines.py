@@ -32,8 +32,8 @@ class Spark:
         order_by: the columns that ``clean`` sorts its rows by (a stable sort, nulls last).
         features_by: columns within which ``features`` looks at other rows. Without, a partition is
             cut by event time.
-        image_uri: an image that has this project, the pipeline, pyspark and Java 17; by default the
-            platform's.
+        image_uri: in AWS, an image that has this project, the pipeline, pyspark and Java 17 (the
+            platform's has neither of the last two); on this machine nothing is needed.
         instance_type: of the SageMaker Processing job that it runs in, on all cores. ``volume_gb``
             holds what does not fit into its memory.
         chunk_rows: how many rows ``clean`` sees at a time.

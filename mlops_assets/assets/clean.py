@@ -56,6 +56,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             ],
             partitions_def=pipeline.partitions.definition,
             backfill_policy=policy,
+            pool=spark.pool(pipeline),
             check_specs=[
                 check(
                     pipeline,

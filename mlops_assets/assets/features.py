@@ -57,6 +57,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             )
         ],
         io_manager_key="lake_io",
+        pool=spark.pool(pipeline),
         dagster_type=dg.Any,
         metadata=columns(pipeline.feature_schema),
         checks=[

@@ -78,6 +78,7 @@ class SparkJob:
     ) -> tuple[Answer, Mapping[str, Any]]:
         """The answer of the job that makes ``inputs``, and metadata of the job; the one that does
         so already is adopted."""
+        require_image(self.pipeline, local=self.store.objects != "s3")
         module = module_of(self.pipeline)
         made_by = (self.pipeline.clean, self.pipeline.features, self.pipeline.raw_schema,
                    self.pipeline.feature_schema, self.pipeline.engine)  # fmt: skip
@@ -129,6 +130,21 @@ def spark_spec(pipeline: MLPipeline, station: str, folder: str) -> ProcessingSpe
         max_runtime_s=engine.max_runtime_s,
         tags={"mlops:pipeline": pipeline.name, "mlops:asset": station},
     )
+
+
+def pool(pipeline: MLPipeline) -> str | None:
+    """The pool of data stations that are jobs; None where they are not."""
+    return "sagemaker_processing" if isinstance(pipeline.engine, Spark) else None
+
+
+def require_image(pipeline: MLPipeline, *, local: bool) -> None:
+    """Raises DeclarationError where a job in AWS would start in an image without Spark."""
+    if not local and isinstance(pipeline.engine, Spark) and not pipeline.engine.image_uri:
+        raise DeclarationError(
+            "engine.image_uri",
+            "is not set, and the platform's image has neither pyspark nor Java",
+            "Name an image built on it with Java 17 and deploy/requirements-spark.lock",
+        )
 
 
 def module_of(pipeline: MLPipeline) -> str:

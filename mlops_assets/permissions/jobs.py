@@ -7,7 +7,7 @@ Not here: endpoints (`serving`), what a job itself may do (`container`).
 from __future__ import annotations
 
 from mlops_assets.permissions.lake import KEY, objects
-from mlops_assets.permissions.statement import Statement, arn, sagemaker
+from mlops_assets.permissions.statement import Condition, Statement, arn, sagemaker
 
 # Instances whose own storage encrypts itself and takes no key (`resources.sagemaker.requests`).
 NVME = (
@@ -27,7 +27,7 @@ NVME = (
     "ml.r*d.*",
     "ml.trn*",
 )
-WITHOUT_VOLUME_KEY = {
+WITHOUT_VOLUME_KEY: Condition = {
     "Null": {"sagemaker:VolumeKmsKey": "true"},
     "ForAnyValue:StringNotLike": {"sagemaker:InstanceTypes": NVME},
 }

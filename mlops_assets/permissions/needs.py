@@ -6,6 +6,7 @@ Here: from `MLPipeline` to names. Not here: the statements.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from mlops_assets.aws_images import AwsImage, algorithm_image
 from mlops_assets.permissions.statement import Names
@@ -64,10 +65,10 @@ def _source(pipeline: MLPipeline) -> dict[str, str]:
     Read of the fields that the sources of `resources` have: those that a person writes for
     themselves say by the same ones what they need.
     """
-    source = pipeline.source
+    source: Any = pipeline.source
     location = str(getattr(source, "location", ""))
     table = str(getattr(source, "table", ""))
-    database = getattr(source, "database", "")
+    database: Any = getattr(source, "database", "")
     if location.startswith("s3://"):
         place = location.removeprefix("s3://")
         return {"s3_location": place, "s3_bucket": place.partition("/")[0]}

@@ -88,9 +88,14 @@ PARAMETERS: dict[str, Any] = {
         "AllowedValues": ["declared", "manual"],
     },
     "GitHubRepository": _text(
-        "owner/name of the repository whose main branch may push images; empty, none",
+        "owner/name of the repository whose workflows may push images; empty, none",
         "([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)?",
         "",
+    ),
+    "GitHubEnvironment": _text(
+        "The environment of GitHub whose jobs may; let only main deploy to it",
+        "[A-Za-z0-9_-]+",
+        "staging",
     ),
 }
 
@@ -123,8 +128,8 @@ def template(scope: Scope) -> dict[str, Any]:
             "ClientIdList": ["sts.amazonaws.com"],
         },
     }
-    for policy, parts in cut.items():
-        for name, statements in parts.items():
+    for policy, documented in cut.items():
+        for name, statements in documented.items():
             resources[name] = _managed(POLICIES[policy].description, statements)
             if name in attached_to:
                 resources[name]["Properties"]["Roles"] = [{"Ref": attached_to[name]}]
@@ -181,6 +186,7 @@ def intrinsic(value: Any) -> Any:
     return {"Fn::Sub": value} if re.search(r"\$\{(?!aws:)", value) else value
 
 
+_GITHUB_JOB = {"Fn::Sub": "repo:${GitHubRepository}:environment:${GitHubEnvironment}"}
 _TRUST: dict[str, tuple[str, dict[str, Any], str]] = {
     # role: (description, principal, the source that the service acts for)
     "DagsterRole": (
@@ -208,7 +214,7 @@ def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
             "Type": "AWS::IAM::Role",
             "Condition": "OnGitHub",
             "Properties": {
-                "Description": "GitHub Actions on the main branch, by OIDC - no key to keep",
+                "Description": "GitHub Actions of one environment, by OIDC - no key to keep",
                 "AssumeRolePolicyDocument": _trust(
                     {
                         "Effect": "Allow",
@@ -217,9 +223,7 @@ def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
                         "Condition": {
                             "StringEquals": {
                                 "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-                                "token.actions.githubusercontent.com:sub": {
-                                    "Fn::Sub": "repo:${GitHubRepository}:ref:refs/heads/main"
-                                },
+                                "token.actions.githubusercontent.com:sub": _GITHUB_JOB,
                             }
                         },
                     }

@@ -124,11 +124,15 @@ def expanded(templates: Iterable[str], pipelines: Sequence[Names]) -> tuple[str,
         for names in pipelines if wanted else pipelines[:1]:
             values = names.values
             if all(values[placeholder] for placeholder in wanted):
-                text = _PIPELINES.sub(lambda match, v=values: v[match[1]], template)
+                text = _filled(template, values)
                 # "*-*": every name of ours has a dash.
                 found[re.sub(r"\*(-?\*)+", "*", text)] = None
     wide = {each[:-1] for each in found if each.endswith("*")}
     return tuple(each for each in found if not _beginnings(each) & wide)
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return _PIPELINES.sub(lambda match: values[match[1]], template)
 
 
 def _beginnings(text: str) -> set[str]:

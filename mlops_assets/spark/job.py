@@ -1,44 +1,57 @@
 """The program of a Spark job: reads its task, makes the partitions, leaves what it found.
 
-Here: the way in and out, the same on SageMaker Processing and EMR Serverless. Not here: the work
-(`clean_job`, `features_job`).
+Here: the way in and out of a SageMaker Processing job. Not here: the work (`clean_job`,
+`features_job`).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from mlops_assets.objects import open_objects
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
+
 from mlops_assets.spark.task import Answer, Task
 
 _MESSAGE_BYTES = 1024
 log = logging.getLogger(__name__)
 
 
-def main(task_at: str, answer_at: str) -> None:
-    """Run the task at one path or s3:// URI, and write the answer to another.
+def main(task_at: Path, answer_at: Path) -> None:
+    """Run the task in ``…/ml/processing/input/task/task.json``, and write the answer.
+
+    What goes wrong is said in ``…/ml/output/message`` too, which SageMaker reads.
 
     Raises:
-        Exception: what the pipeline's functions raise, and `ContractBroken`.
+        Exception: what the pipeline's functions raise, `parts.ContractBroken`, and
+            `session.SparkMissing`.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    task = Task.model_validate_json(_read(task_at))
+    task = Task.model_validate_json(task_at.read_bytes())
     sys.path[:0] = task.paths
-    local = None if task_at.startswith("s3://") else Path(task_at).parent.parent.parent / "scratch"
+    processing = task_at.parents[2]
+    # Dagster listens for a process that was started with its context.
+    dagster = DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
     try:
-        answer = run(task, scratch=local)
+        with open_dagster_pipes() if dagster else nullcontext():
+            answer = run(task, scratch=processing / "scratch")
     except Exception as error:
-        _say(Path(task_at).parents[3] / "output" if local else None, error)
+        with suppress(OSError):
+            said = message(error).encode()[:_MESSAGE_BYTES]
+            (processing.parent / "output" / "message").write_bytes(said)
         raise
-    _write(answer_at, answer.model_dump_json().encode())
+    answer_at.write_text(answer.model_dump_json())
 
 
-def run(task: Task, *, scratch: Path | None = None) -> Answer:
-    """All partitions of a task, one after the other, each on all cores."""
+def run(task: Task, *, scratch: Path) -> Answer:
+    """All partitions of a task, one after the other, each on all cores.
+
+    Shuffles and spills go to ``scratch``.
+    """
     from mlops_assets.spark.clean_job import clean
     from mlops_assets.spark.features_job import features
     from mlops_assets.spark.session import session
@@ -57,28 +70,11 @@ def run(task: Task, *, scratch: Path | None = None) -> Answer:
     return answer
 
 
-def _read(at: str) -> bytes:
-    return open_objects("s3").read(at) if at.startswith("s3://") else Path(at).read_bytes()
-
-
-def _write(at: str, data: bytes) -> None:
-    if at.startswith("s3://"):
-        open_objects("s3").write(at, data)
-    else:
-        Path(at).parent.mkdir(parents=True, exist_ok=True)
-        Path(at).write_bytes(data)
-
-
-def _say(folder: Path | None, error: Exception) -> None:
-    """What went wrong, where SageMaker reads it: of a worker's traceback the last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    python = [
-        line
-        for line in lines
-        if ": " in line and line.split(":")[0].replace(".", "").isidentifier()
-    ]
-    said = python[-1] if python else repr(error)
-    if folder is not None:
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "message").write_bytes(said.encode()[:_MESSAGE_BYTES])
+def message(error: Exception) -> str:
+    """What went wrong, in one line: of a worker's traceback the last one."""
+    text = str(error).partition("JVM stacktrace")[0]
+    for line in reversed(text.splitlines()):
+        kind, colon, _ = line.strip().partition(": ")
+        if colon and kind.replace(".", "").isidentifier():
+            return line.strip()
+    return repr(error)

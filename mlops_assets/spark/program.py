@@ -1,7 +1,8 @@
-"""What a job runs: ``program.py TASK ANSWER``, each a path or an s3:// URI; it travels alone."""
+"""What a job runs: ``program.py TASK ANSWER``, both paths; this file travels alone."""
 
 import sys
+from pathlib import Path
 
 from mlops_assets.spark.job import main
 
-main(sys.argv[1], sys.argv[2])
+main(Path(sys.argv[1]), Path(sys.argv[2]))

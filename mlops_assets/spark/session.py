@@ -1,11 +1,13 @@
-"""The Spark of a job: on this machine's cores, or on those of all of a Processing job's instances.
+"""The Spark of a job: on all cores of the machine that the job has.
 
-Here: which Spark a job works on, and its settings. Not here: what it does.
+Here: its settings. Not here: what is done with it.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,41 +27,48 @@ _SETTINGS = {
     "spark.python.worker.reuse": "true",
     "spark.task.maxFailures": "4",
     "spark.driver.maxResultSize": "2g",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
     "spark.ui.showConsoleProgress": "false",
     "spark.python.use.daemon": "true",
     "spark.python.daemon.module": "mlops_assets.spark.daemon",
 }
 
 
+class SparkMissing(RuntimeError):
+    """Spark cannot run here; the message says what is missing, and how to get it."""
+
+
 @contextmanager
 def session(
-    name: str, *, module: str = "", paths: Sequence[str] = (), scratch: Path | None = None
+    name: str, *, module: str, paths: Sequence[str], scratch: Path
 ) -> Iterator[SparkSession]:
-    """A session that is stopped at the end.
+    """Spark on all cores of this machine, stopped at the end.
 
-    Where spark-submit started the program, on the cluster that it says; otherwise on all cores of
-    this machine. Shuffles and spills go to ``scratch``; the workers import ``module`` first.
+    Args:
+        module: where the pipeline is; the workers import it first.
+        paths: folders that it is imported from, beside the installed packages.
+        scratch: a folder for shuffles and spills.
+
+    Raises:
+        SparkMissing: there is no pyspark, or no Java.
     """
+    require_spark()
     from pyspark.sql import SparkSession
 
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [*paths, *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     os.environ[PIPELINE_MODULE] = module
-    settings = {**_SETTINGS, "spark.executorEnv.PYTHONPATH": os.environ["PYTHONPATH"]}
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-        settings["spark.local.dir"] = str(scratch)
-    builder = SparkSession.builder.appName(name)
-    if "SPARK_ENV_LOADED" not in os.environ:  # nobody submitted us
-        builder = builder.master("local[*]")
-        settings |= {
-            "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.memory": f"{_heap_mib()}m",
-        }
+    settings = {
+        **_SETTINGS,
+        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+        "spark.driver.memory": f"{_heap_mib()}m",
+        "spark.local.dir": str(scratch),
+    }
+    builder = SparkSession.builder.appName(name).master("local[*]")
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -68,6 +77,20 @@ def session(
         yield spark
     finally:
         spark.stop()
+
+
+def require_spark() -> None:
+    """Raises SparkMissing where a job could not start."""
+    if importlib.util.find_spec("pyspark") is None:
+        raise SparkMissing(
+            "pyspark is not installed: install deploy/requirements-spark.lock, in AWS in the image "
+            "that engine.image_uri names"
+        )
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        raise SparkMissing(
+            "there is no Java, which Spark runs on: install Java 17 (on Debian: apt-get install "
+            "openjdk-17-jre-headless), or set JAVA_HOME"
+        )
 
 
 def _heap_mib() -> int:

@@ -147,6 +147,10 @@ def guarded_world(
         key = admin.client("kms").create_key()["KeyMetadata"]["Arn"]
         create_bucket(admin.client("s3"), key)
         signing = _signing_key(admin) if signs else ""
+        # As catalog.yaml makes it, of the pipeline that has personal columns.
+        admin.client("lakeformation").create_lf_tag(
+            TagKey="mlops_flight_delays", TagValues=["rows", "personal"]
+        )
         topic, queue = _topic(admin)
         place = place_of(key, admin.client("kms").create_key()["KeyMetadata"]["Arn"])
         parameters = {
@@ -166,6 +170,7 @@ def guarded_world(
             "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
             "MLOPS_KMS_KEY_ARN": key,
             "MLOPS_ALERT_TOPIC_ARN": topic,
+            "MLOPS_LAKE_FORMATION": "true",
             **({"MLOPS_SIGNING_KEY": signing, "MLOPS_VERIFY_KEY": signing} if signs else {}),
         }
         with in_front_of(moto, authority) as door:

@@ -235,7 +235,7 @@ def test_compute_logs_are_in_s3(done: Slice, job: dict[str, Any]) -> None:
     assert set(kept) == {"out", "err"}
     assert "train-rmse:" in kept["out"], "the job's own lines"
     assert f"Training job {job['TrainingJobName']} was created." in kept["err"]
-    assert 'Finished execution of step "diabetes__endpoint"' in kept["err"], "the end, too"
+    assert "diabetes__scorecard - ML Test Score" in kept["err"], "the end, too"
 
 
 def test_nothing_is_written_to_this_machines_home(world: World) -> None:

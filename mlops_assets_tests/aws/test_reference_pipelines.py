@@ -126,6 +126,14 @@ def test_every_sensor_can_look(played: Played) -> None:
     assert len(played.ticks) >= 10 * len(SCENES)
     failed = {name: said["failed"] for name, said in played.ticks.items() if "failed" in said}
     assert failed == {}
+    assert "tailnum" in played.ticks["flight_delays_personal"]["skipped"], "tagged as personal"
+
+
+def test_drift_is_told_on_the_topic(played: Played) -> None:
+    """An alarm that stays in a log: March's flights are not January's."""
+    told = played.guarded.alerts()
+    assert any("flight_delays" in each["Subject"] for each in told), told
+    assert any("drift" in each["Message"] for each in told)
 
 
 def test_each_run_is_a_task_of_its_size(played: Played, scene: Scene) -> None:

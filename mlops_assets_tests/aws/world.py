@@ -44,6 +44,7 @@ _OF_MOTO = (
     "GLUE",
     "IAM",
     "KMS",
+    "LAKEFORMATION",
     "S3",
     "SECRETS_MANAGER",
     "SNS",

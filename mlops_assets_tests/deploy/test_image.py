@@ -60,15 +60,37 @@ def test_the_server_answers_outside_its_own_host(monkeypatch: pytest.MonkeyPatch
     assert settings.workers >= 1
 
 
-@pytest.mark.parametrize("stage", ["sagemaker", "dagster"])
+@pytest.mark.parametrize("stage", ["sagemaker", "gpu", "dagster"])
 def test_stages_end_as_they_are_run(stage: str) -> None:
     """A shell that keeps SIGTERM to itself; a health check beside SageMaker's own."""
     instructions = _stages()[stage]
     assert ["HEALTHCHECK", "NONE"] in instructions
     assert ["ENTRYPOINT", "[mlops-entrypoint]"] in instructions
     assert [words[1] for words in instructions if words[0] == "USER"] == [
-        "0:0" if stage == "sagemaker" else "10001:10001"
+        "10001:10001" if stage == "dagster" else "0:0"
     ]
+
+
+def test_the_control_plane_may_write_where_its_task_says() -> None:
+    """A volume over /tmp that belongs to root, because the image did not say that it is one."""
+    assert ["VOLUME", "[/tmp]"] in _stages()["dagster"]
+
+
+def test_images_are_built_on_what_somebody_chose() -> None:
+    """A base that is another one tomorrow."""
+    text = (ROOT / "deploy/docker/Dockerfile").read_text()
+    outside = re.findall(r"^FROM (\S*[/:]\S*)", text, re.M)
+    assert len(outside) == 3
+    assert all(re.search(r"@\$\{[A-Z]+_DIGEST\}$", base) for base in outside)
+    assert not re.search(r"^ARG [A-Z]+_DIGEST=", text, re.M)
+
+
+def test_the_image_for_gpus_has_the_same_xgboost() -> None:
+    """A model of one version, trained on a GPU, that another version reads."""
+    cpu = re.findall(r"^xgboost-cpu==(\S+) ", (ROOT / "requirements.lock").read_text(), re.M)
+    lock = (ROOT / "deploy" / "requirements-gpu.lock").read_text()
+    gpu = re.findall(r"^xgboost==(\S+) ", lock, re.M)
+    assert gpu == cpu
 
 
 def _imported(files: list[Path]) -> set[str]:

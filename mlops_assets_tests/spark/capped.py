@@ -1,20 +1,22 @@
 """One way of cleaning a partition, in a process of its own that may have so much more memory.
 
-``capped.py pandas|tasks CATALOG MIB``: all rows at once as the pandas path does, or chunk by chunk as
-the tasks of a Spark job do, with their pages in files as Spark keeps them. Says "out of memory", or
-the digest of what it made.
+``capped.py pandas|tasks CATALOG MIB``: all rows at once as the pandas path does, or chunk by chunk
+as the tasks of a Spark job do, with their pages in files as Spark keeps them. Says "out of memory",
+or the digest of what it made.
 """
 
 import json
 import resource
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from mlops_assets.checks.rows import accepted_rows, check_rows
 from mlops_assets.checks.rows_parse import from_text
+from mlops_assets.pipeline import Spark
 from mlops_assets.resources.lake.resource import open_lake
 from mlops_assets.spark.clean_part import CleanPart
 from mlops_assets.spark.exchange import Record
@@ -24,14 +26,14 @@ from mlops_assets.spark.writing import Writer
 from mlops_assets_tests.spark import visits_on_spark as visits
 
 DAY = visits.DAYS[1]
-PIPELINE = visits.pipeline
+pipeline = replace(visits.pipeline, engine=Spark(features_by=("shop",), chunk_rows=20_000))
 
 
 def at_once(lake):
     raw = lake.read("visits.raw", [DAY])
-    read = from_text(raw, PIPELINE.raw_schema.to_schema())
-    good = PIPELINE.clean(
-        accepted_rows(read, check_rows(read, PIPELINE.raw_schema), PIPELINE.raw_schema)
+    read = from_text(raw, pipeline.raw_schema.to_schema())
+    good = pipeline.clean(
+        accepted_rows(read, check_rows(read, pipeline.raw_schema), pipeline.raw_schema)
     )
     return lake.write("visits.clean", DAY, good).digest
 
@@ -39,7 +41,7 @@ def at_once(lake):
 def by_tasks(lake, catalog, folder):
     task = Task(
         station="clean",
-        module=visits.__name__,
+        module="mlops_assets_tests.spark.capped",
         pipeline="visits",
         code_version="1",
         catalog=catalog,
@@ -66,7 +68,7 @@ def by_tasks(lake, catalog, folder):
 def main(way, given, mib):
     catalog = json.loads(given)
     lake = open_lake(catalog)
-    lake.layout("visits.raw", [DAY])  # what is imported late is imported
+    lake.layout("visits.raw", [DAY])
     pa.set_cpu_count(1)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = size + int(mib) * 2**20

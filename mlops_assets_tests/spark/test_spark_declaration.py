@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_assets.assets.spark import module_of
+from mlops_assets.assets.spark import module_of, require_image
 from mlops_assets.engines import check_engine
 from mlops_assets.permissions.needs import features
 from mlops_assets.pipeline import DeclarationError, Spark
+from mlops_assets.spark import session
+from mlops_assets.spark.job import message
 from mlops_assets_tests import deliveries
 from mlops_assets_tests.spark import visits_on_spark
 
@@ -48,3 +50,34 @@ def test_a_pipeline_that_no_job_could_import_is_refused():
 def test_only_who_runs_on_spark_asks_for_its_permissions():
     assert "spark" in features(visits_on_spark.pipeline)
     assert "spark" not in features(replace(visits_on_spark.pipeline, engine="pandas"))
+
+
+def test_a_job_in_aws_needs_an_image_with_spark():
+    """It would be paid for, to end with ModuleNotFoundError."""
+    require_image(visits_on_spark.pipeline, local=True)
+    with pytest.raises(DeclarationError, match=r"engine\.image_uri: is not set"):
+        require_image(visits_on_spark.pipeline, local=False)
+    engine = replace(visits_on_spark.pipeline.engine, image_uri="spark:1")
+    require_image(replace(visits_on_spark.pipeline, engine=engine), local=False)
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(session.SparkMissing, match=r"requirements-spark\.lock"):
+        session.require_spark()
+    monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(session.SparkMissing, match="Java 17"):
+        session.require_spark()
+
+
+def test_the_sentence_of_a_worker_is_what_the_run_shows():
+    """Not the hundred lines of Java around it."""
+    text = (
+        "[PYTHON_EXCEPTION] from the Python worker:\nTraceback (most recent call last):\n  File x\n"
+        "mlops_assets.spark.parts.ContractBroken: visits.clean drops rows\n\n"
+        "JVM stacktrace:\norg.apache.spark.SparkException: Job aborted"
+    )
+    assert message(RuntimeError(text)).endswith("ContractBroken: visits.clean drops rows")
+    assert message(OSError(28, "full")) == "OSError(28, 'full')"

@@ -123,6 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._behind.close()
         super().finish()
 
+    def log_message(self, *_: Any) -> None:
+        """Nothing: a client that leaves is no news, and what is refused the authority notes."""
+
     def handle_expect_100(self) -> bool:
         """Written at once: a client waits a second for it before it sends a body."""
         going_on = super().handle_expect_100()

@@ -22,7 +22,6 @@ UNUSED: dict[tuple[str, str, str], str] = {
     (DAGSTER, "Alarms", "cloudwatch:DeleteAlarms"): _FIRST,
     (DAGSTER, "Alarms", "cloudwatch:PutMetricAlarm"): _FIRST,
     (DAGSTER, "Catalog", "glue:GetDatabases"): _TABLES,
-    (DAGSTER, "Catalog", "glue:GetTables"): _TABLES,
     (DAGSTER, "Endpoints", "sagemaker:UpdateEndpoint"): _FIRST,
     (DAGSTER, "Find", "sagemaker:ListEndpoints"): _PEOPLE,
     (DAGSTER, "Find", "sagemaker:ListModelPackageGroups"): _PEOPLE,
@@ -49,11 +48,7 @@ UNUSED: dict[tuple[str, str, str], str] = {
     ),
 }
 # Used or not, as the run's minutes have it.
-_TOLD = "alerts: only where something was found that is worth telling"
 SOMETIMES: dict[tuple[str, str, str], str] = {
-    (DAGSTER, "Alerts", "sns:Publish"): _TOLD,
-    (DAGSTER, "OperationsKey", "kms:Decrypt"): _TOLD,
-    (DAGSTER, "OperationsKey", "kms:GenerateDataKey"): _TOLD,
     (DAGSTER, "WatchAndStopRuns", "ecs:DescribeTasks"): "runs that end between two looks",
 }
 
