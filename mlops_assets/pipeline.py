@@ -9,12 +9,9 @@ reads it, never the other way round.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.aws_images import AwsImage
@@ -53,7 +50,7 @@ from mlops_assets.serving import (
     Online,
     Serverless,
 )
-from mlops_assets.source_files import source_files
+from mlops_assets.source_files import code_digest
 from mlops_assets.training import Training
 from mlops_assets.tuning import Categorical, Continuous, Integer, Tuning, check_tuning
 
@@ -288,18 +285,5 @@ class MLPipeline:
         return f"{self.name}.{station}"
 
     def code_version(self, *parts: Any) -> str:
-        """A digest for Dagster's staleness, of source files and declared values.
-
-        Functions and classes count by their module's source and that of the modules of the same
-        package which it imports, paths by their content, everything else by its ``repr``.
-        """
-        digest = hashlib.sha256()
-        for part in parts:
-            if isinstance(part, Path):
-                digest.update(part.read_bytes() + b"\0")
-            elif inspect.isclass(part) or inspect.isfunction(part):
-                for path in source_files(part.__module__):
-                    digest.update(path.read_bytes() + b"\0")
-            else:
-                digest.update(repr(part).encode() + b"\0")
-        return digest.hexdigest()[:12]
+        """A digest for Dagster's staleness, of source files and declared values."""
+        return code_digest(*parts)

@@ -6,15 +6,36 @@ Not here: other packages; their versions are the lock's business.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import re
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 # "from MODULE import NAMES", the names in parentheses or on one line; "import MODULES".
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)|import[ \t]+([^\n]+))", re.M
 )
+
+
+def code_digest(*parts: Any) -> str:
+    """A short digest of source files and declared values.
+
+    Functions and classes count by their module's source and that of the modules of the same package
+    which it imports, paths by their content, everything else by its ``repr``.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            digest.update(part.read_bytes() + b"\0")
+        elif inspect.isclass(part) or inspect.isfunction(part):
+            for path in source_files(part.__module__):
+                digest.update(path.read_bytes() + b"\0")
+        else:
+            digest.update(repr(part).encode() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def source_files(module: str) -> list[Path]:
