@@ -5,4 +5,5 @@ from pathlib import Path
 
 from mlops_assets.spark.job import main
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

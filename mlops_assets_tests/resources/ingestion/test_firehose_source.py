@@ -102,9 +102,13 @@ def test_what_could_not_be_delivered_and_foreign_objects_are_not_read(store):
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(gzip.compress(b'{"order": 1}' * 99)[:-9], "torn"), (b'{"order": 1}{"or', "cannot be read"),
-     (b"[1]", "record 1 is no JSON object")],
-)  # fmt: skip
+    [
+        (gzip.compress(b'{"order": 1}' * 99)[:-9], "torn"),
+        (b'{"order": 1}{"or', "cannot be read"),
+        (b"[1]", "record 1 is no JSON object"),
+    ],
+    ids=["torn", "cut", "no object"],
+)
 def test_a_broken_object_stops_its_own_hour_only(store, data, words):
     """Row 11: never a short frame; and the other days still come in."""
     send(store, "2024/03/01/10", order(1, "2024-03-01T00:00:00Z"))
