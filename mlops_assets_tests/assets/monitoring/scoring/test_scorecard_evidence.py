@@ -210,9 +210,10 @@ def test_a_record_that_cannot_be_read_is_as_if_it_were_not_there(store):
 
 
 def test_collecting_starts_nothing_and_fails_of_nothing_in_an_empty_world(
-    store, instance, tmp_path
+    store, instance, tmp_path, monkeypatch
 ):
     """Whoever looks at the score of a pipeline that never ran must not start a server by it."""
+    monkeypatch.chdir(tmp_path)  # away from the report of the last `make test`
     resting = health_world.sagemaker_at_rest(tmp_path)
     found = collect(pipeline, instance=instance, store=store, sagemaker=resting)
     assert dict(found.pieces) == {}
