@@ -123,8 +123,17 @@ class LocalApi:
         return eventually(ended)
 
     def wait_for_line(self, job: str, line: str) -> None:
-        """Until the running job has logged the line."""
-        eventually(lambda: line in self.lines(job))
+        """Until the job has logged the line; one that ended without it tells how."""
+
+        def logged():
+            # Asked first: what it logged at its end counts as well.
+            ended = self.describe(job)["TrainingJobStatus"] in ENDED
+            lines = self.lines(job)
+            if ended and line not in lines:
+                raise AssertionError(f"{self.describe(job)} ended without {line!r}: {lines}")
+            return line in lines
+
+        eventually(logged)
 
     def lines(self, job: str) -> list[str]:
         group = "/aws/sagemaker/TrainingJobs"
