@@ -1,11 +1,14 @@
 """What was captured before its rows came is judged again when they come, once, and only that."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pytest
 
 from mlops_assets.assets.monitoring.captured import skew
 from mlops_assets.assets.monitoring.captured.records import SkewRecord
 from mlops_assets.definitions import build_assets
+from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 from mlops_assets_tests.automation.loop_world import GROUP, LoopWorld
 from mlops_assets_tests.automation.test_label_sensors import captured
@@ -13,8 +16,10 @@ from mlops_assets_tests.deliveries import DAYS
 
 
 @pytest.fixture
-def world(tmp_path) -> LoopWorld:
-    return LoopWorld(Settings.load(home=tmp_path))
+def world(tmp_path) -> Iterator[LoopWorld]:
+    made = LoopWorld(Settings.load(home=tmp_path))
+    yield made
+    lifecycle.stop(made.settings.sagemaker_home)  # which the run that is asked for starts
 
 
 def rows(world: LoopWorld, day: str, n: int = 40) -> None:

@@ -173,6 +173,15 @@ def test_names_alone_and_tags_alone_would_take_others_things(site: Site) -> None
     assert list(Tables(site.settings("pr1").lake_catalog, "pr1").find()) == []
 
 
+@pytest.fixture
+def resting(tmp_path: Path) -> Iterator[None]:
+    """Deleting asks SageMaker what there is: here the local API, which is started for it."""
+    yield
+    lifecycle.stop(tmp_path / "sagemaker")
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("resting")
 def test_on_this_machine_it_has_a_folder_and_a_lake_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
