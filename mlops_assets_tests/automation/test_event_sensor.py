@@ -18,11 +18,12 @@ from mlops_assets.resources.monitoring.alerts import AlertChannels
 from mlops_assets.resources.sagemaker.hosting.endpoints import deploy
 from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
-from mlops_assets_tests.automation.event_world import GROUP, MOST, PIPELINE, World, failed_job
+from mlops_assets_tests.automation.event_world import GROUP, PIPELINE, World, failed_job
 from mlops_assets_tests.aws_server import aws_server, environment
 from mlops_assets_tests.deliveries import DAYS
 
 pytestmark = pytest.mark.integration
+MOST = 3
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +38,8 @@ def world(aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.setenv(name if name != "AWS_ENDPOINT_URL" else "AWS_ENDPOINT_URL_SQS", value)
     sqs = boto3.client("sqs")
     dead = sqs.create_queue(QueueName=f"{tmp_path.name}-dead")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
-    redrive = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": MOST}
-    url = sqs.create_queue(
-        QueueName=tmp_path.name,
-        Attributes={"VisibilityTimeout": "1", "RedrivePolicy": json.dumps(redrive)},
-    )["QueueUrl"]
-    made = World(Settings.load(home=tmp_path, events_queue_url=url), sqs, dead)
+    url = sqs.create_queue(QueueName=tmp_path.name, Attributes={"VisibilityTimeout": "1"})
+    made = World(Settings.load(home=tmp_path, events_queue_url=url["QueueUrl"]), sqs, dead)
     made.client  # noqa: B018 - starts the local SageMaker API, which the sensor does not
     yield made
     lifecycle.stop(made.settings.sagemaker_home)
@@ -91,6 +87,7 @@ def test_a_run_of_the_approval_sensor_counts(world: World) -> None:
 
 def test_poison_goes_to_the_dead_letter_queue_and_holds_up_nobody(world: World) -> None:
     """A message that cannot be read, or that crashes its handler, before one that is fine."""
+    world.deliver_at_most(MOST)
     world.raw('{"not": "an event"')
     world.raw(json.dumps({"detail-type": "x"}))
     world.send("Training Job", TrainingJobName="no such name: refused by SageMaker !")

@@ -19,15 +19,16 @@ from mlops_assets_tests.sagemaker_local.api import alive, eventually
 
 pytestmark = pytest.mark.integration
 
-# A training script whose child leaves the process group and the session.
+# A training script whose child leaves the process group and the session. One write a line: `print`
+# makes two of them where Python is unbuffered, and the lines of two processes then run together.
 FAMILY = """
 import os, time
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        print("child", flush=True)
+        os.write(1, b"child\\n")
     time.sleep(600)
-print("parent", flush=True)
+os.write(1, b"parent\\n")
 time.sleep(600)
 """
 
