@@ -30,10 +30,13 @@ from mlops_assets.ml import baselines, metrics
 from mlops_assets.ml.feature_benefit import benefits
 from mlops_assets.ml.pooling import Estimate, pooled
 from mlops_assets.pipelines.flight_delays import pipeline
-from mlops_assets.pipelines.flight_delays import train as script
 from mlops_assets.pipelines.flight_delays.clean import clean
 from mlops_assets.pipelines.flight_delays.features import LOOKBACK, candidates
 from mlops_assets.pipelines.flight_delays.source import Flights
+
+# The script's companion lies beside it, as in the job.
+sys.path.insert(0, str(pipeline.training.script.parent))
+from mlops_assets.pipelines.flight_delays import train as script
 
 MEASURED = ("auc", "pr_auc", "log_loss", "brier", "ece")
 ANCHORS = {

@@ -23,9 +23,12 @@ from mlops_assets.checks.rows import accepted_rows, check_rows
 from mlops_assets.ml.artifact import manifest
 from mlops_assets.ml.artifact.seal import seal
 from mlops_assets.pipelines.flight_delays import pipeline
-from mlops_assets.pipelines.flight_delays import train as script
 from mlops_assets.pipelines.flight_delays.clean import clean
 from mlops_assets.pipelines.flight_delays.features import LOOKBACK, features
+
+# The script's companion lies beside it, as in the job.
+sys.path.insert(0, str(pipeline.training.script.parent))
+from mlops_assets.pipelines.flight_delays import train as script
 
 LABEL = "late"
 MONTHS = 4  # trained on three, asked about the fourth

@@ -30,6 +30,8 @@ from mlops_assets.pipelines.flight_delays.features import HORIZON, LOOKBACK, fea
 from mlops_assets.pipelines.flight_delays.schemas import FlightFeatures, RawFlights
 from mlops_assets.pipelines.flight_delays.source import Flights
 
+_HERE = Path(__file__).parent
+
 pipeline = MLPipeline(
     name="flight_delays",
     description=__doc__.splitlines()[0],
@@ -50,7 +52,8 @@ pipeline = MLPipeline(
     known_at=KNOWN_AT,
     split=Split(window=Expanding()),
     training=Training(
-        script=Path(__file__).parent / "train.py",
+        script=_HERE / "train.py",
+        files=(_HERE / "train_rows.py",),
         hyperparameters={
             "num_boost_round": 250,
             "learning_rate": 0.05,

@@ -22,7 +22,7 @@ pipeline = replace(
     description="Will this flight arrive 15 minutes late or more? Answered by a network.",
     training=Training(
         script=_HERE / "train_network.py",
-        files=(_HERE / "train_tabular.py",),
+        files=(_HERE / "train_rows.py", _HERE / "train_tabular.py"),
         hyperparameters={
             "epochs": 15,
             "patience": 4,

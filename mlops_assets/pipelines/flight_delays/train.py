@@ -11,7 +11,6 @@ there is one.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 # Idle threads sleep instead of spinning: on a machine with other work, minutes become seconds.
 # OpenMP reads this once, when XGBoost is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import xgboost as xgb
 
+# It lies beside this file, here as in the job.
+from train_rows import auc, check_rows, leave, read_channel  # type: ignore[import-not-found]
+
 CHECK_ROWS = 12_000
-DAMAGE = 0.05  # share of the values of a damaged row that are missing, and again that are unseen
-UNSEEN = "never seen in training"
 LOG_EVERY = 25
 FIXED = {"objective": "binary:logistic", "tree_method": "hist", "eval_metric": "logloss"}
 
@@ -98,47 +97,6 @@ class Progress(xgb.callback.TrainingCallback):
             seen = (f"{n}-{m}:{v[-1]:.5f}" for n, log in evals_log.items() for m, v in log.items())
             print(f"[{epoch + 1}]", *seen, flush=True)
         return False
-
-
-def read_channel(directory: Path, label: str) -> pd.DataFrame:
-    """All Parquet files of a channel, in order of their names."""
-    files = sorted(directory.glob("**/*.parquet"))
-    if not files:
-        raise FileNotFoundError(f"no .parquet file in channel {directory}: give it a dataset")
-    rows = pd.concat([pq.read_table(file).to_pandas() for file in files], ignore_index=True)
-    if label not in rows or rows[label].isna().any():
-        raise ValueError(
-            f"label {label!r} is absent or null in channel {directory}, which has "
-            f"{', '.join(rows.columns)}: leave rows without a label out"
-        )
-    return rows
-
-
-def check_rows(rows: pd.DataFrame, encoding: Encoding, seed: int) -> pd.DataFrame:
-    """CHECK_ROWS raw rows spread over `rows`, every second one damaged on purpose."""
-    spread = np.linspace(0, len(rows) - 1, CHECK_ROWS).round().astype(int)
-    checked = rows.iloc[spread].reset_index(drop=True)
-    damaged = np.arange(CHECK_ROWS) % 2 == 1
-    random = np.random.default_rng(seed)
-    for column in rows.columns:
-        chance = random.random(CHECK_ROWS)
-        if column in encoding.numbers:
-            values = checked[column].astype("float64")
-            checked[column] = values.mask(damaged & (chance < DAMAGE))
-        else:
-            words = checked[column].astype(object).mask(damaged & (chance < DAMAGE), None)
-            unseen = damaged & (chance >= DAMAGE) & (chance < 2 * DAMAGE)
-            checked[column] = words.mask(unseen, UNSEEN).astype("str")
-    return checked
-
-
-def auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve by ranks; NaN where only one class is there."""
-    positive = truth == 1
-    pairs = positive.sum() * (~positive).sum()
-    ranks = pd.Series(scores).rank().to_numpy()
-    least = positive.sum() * (positive.sum() + 1) / 2
-    return float((ranks[positive].sum() - least) / pairs) if pairs else float("nan")
 
 
 def usable(device: str) -> str:
@@ -223,17 +181,12 @@ def main() -> None:
             f"{name}-auc: {auc(part[label].to_numpy(), model.predict(data[name])):.5f}", flush=True
         )
 
-    checked = check_rows(rows.get("holdout", train)[features], encoding, arguments["seed"])
+    sampled = rows.get("holdout", train)[features]
+    checked = check_rows(sampled, encoding.numbers, CHECK_ROWS, arguments["seed"])
     matrix = xgb.DMatrix(encoding.matrix(checked), feature_names=names)
     checked["__prediction__"] = model.predict(matrix).astype(np.float64)
-    directory.mkdir(parents=True, exist_ok=True)
-    checked.to_parquet(directory / "check.parquet", index=False)
+    leave(directory, checked, encoding.spec(label), importance(model, encoding))
     model.save_model(directory / "model.ubj")
-    for name, content in (
-        ("features.json", encoding.spec(label)),
-        ("importance.json", importance(model, encoding)),
-    ):
-        (directory / name).write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

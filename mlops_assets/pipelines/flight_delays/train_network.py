@@ -23,8 +23,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 
 try:
     import torch
@@ -32,7 +30,8 @@ try:
 except ImportError as error:
     raise SystemExit(f"{error}: install what pyproject.toml names as the extra torch") from None
 
-# It lies beside this file, here as in the job.
+# They lie beside this file, here as in the job.
+from train_rows import auc, check_rows, leave, read_channel  # type: ignore[import-not-found]
 from train_tabular import (  # type: ignore[import-not-found]
     Encoding,
     Network,
@@ -43,8 +42,6 @@ from train_tabular import (  # type: ignore[import-not-found]
 BLOCKS = 100  # of the rows in their order: about a day each, of which every tenth is kept back
 CHECK_ROWS = 6_000
 IMPORTANCE_ROWS = 4_000
-DAMAGE = 0.05  # share of the values of a damaged row that are missing, and again that are unseen
-UNSEEN = "never seen in training"
 PORT = "7777"
 
 
@@ -76,35 +73,6 @@ def start_processes(hosts: list[str], each: int) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", *meeting]
     command = [*torchrun, f"--nproc-per-node={each}", __file__, *sys.argv[1:]]
     os.execv(sys.executable, command)  # noqa: S606
-
-
-def read_channel(directory: Path, label: str) -> pd.DataFrame:
-    """All Parquet files of a channel, in order of their names."""
-    files = sorted(directory.glob("**/*.parquet"))
-    if not files:
-        raise FileNotFoundError(f"no .parquet file in channel {directory}: give it a dataset")
-    rows = pd.concat([pq.read_table(file).to_pandas() for file in files], ignore_index=True)
-    if label not in rows or rows[label].isna().any():
-        raise ValueError(f"label {label!r} is absent or null in channel {directory}")
-    return rows
-
-
-def check_rows(rows: pd.DataFrame, encoding: Encoding, seed: int) -> pd.DataFrame:
-    """CHECK_ROWS raw rows spread over `rows`, every second one damaged on purpose."""
-    spread = np.linspace(0, len(rows) - 1, CHECK_ROWS).round().astype(int)
-    checked = rows.iloc[spread].reset_index(drop=True)
-    damaged = np.arange(CHECK_ROWS) % 2 == 1
-    random = np.random.default_rng(seed)
-    for column in rows.columns:
-        chance = random.random(CHECK_ROWS)
-        if column in encoding.numbers:
-            values = checked[column].astype("float64")
-            checked[column] = values.mask(damaged & (chance < DAMAGE))
-        else:
-            words = checked[column].astype(object).mask(damaged & (chance < DAMAGE), None)
-            unseen = damaged & (chance >= DAMAGE) & (chance < 2 * DAMAGE)
-            checked[column] = words.mask(unseen, UNSEEN).astype("str")
-    return checked
 
 
 def export(network: nn.Module, columns: int, path: Path) -> None:
@@ -197,28 +165,13 @@ def train(options: argparse.Namespace) -> None:
     shares = importance(trainer, *data.get("holdout", validation))
     names = [*encoding.numbers, *encoding.words]
     ordered = sorted(zip(names, shares, strict=True), key=lambda item: (-item[1], item[0]))
-    checked = check_rows(rows.get("holdout", rows["train"])[features], encoding, options.seed)
-    directory: Path = options.model_dir
-    directory.mkdir(parents=True, exist_ok=True)
-    export(trainer.network, len(names), directory / "model.onnx")
+    sampled = rows.get("holdout", rows["train"])[features]
+    checked = check_rows(sampled, encoding.numbers, CHECK_ROWS, options.seed)
     with torch.no_grad():
         answers = Served(trainer.network.cpu()).eval()(encoding.matrix(checked)).numpy()
     checked["__prediction__"] = answers.astype(np.float64)
-    checked.to_parquet(directory / "check.parquet", index=False)
-    for name, content in (
-        ("features.json", encoding.spec(label)),
-        ("importance.json", dict(ordered)),
-    ):
-        (directory / name).write_text(json.dumps(content, indent=1) + "\n")
-
-
-def auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve by ranks; NaN where only one class is there."""
-    positive = truth == 1
-    pairs = positive.sum() * (~positive).sum()
-    least = positive.sum() * (positive.sum() + 1) / 2
-    ranks = pd.Series(scores).rank().to_numpy()
-    return float((ranks[positive].sum() - least) / pairs) if pairs else float("nan")
+    leave(options.model_dir, checked, encoding.spec(label), dict(ordered))
+    export(trainer.network, len(names), options.model_dir / "model.onnx")
 
 
 def main() -> None:

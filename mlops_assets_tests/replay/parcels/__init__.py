@@ -7,7 +7,6 @@ same without the change.
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -114,7 +113,8 @@ pipeline = MLPipeline(
     known_at={"delivered_at": ("delivered_at", "late")},
     split=Split(window=Sliding(1), holdout="tail", holdout_share=0.3),
     training=Training(
-        script=Path(flight_delays.__file__).parent / "train.py",
+        script=flight_delays.pipeline.training.script,
+        files=flight_delays.pipeline.training.files,
         hyperparameters={"num_boost_round": 40, "learning_rate": 0.1, "max_depth": 3, "nthread": 1},
     ),
     baselines=(),
