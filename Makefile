@@ -132,25 +132,29 @@ templates: lint-deploy lint-nag
 
 # Without a browser its tests are skipped: here, where they are all there is, that is a failure.
 browser: .venv/test.stamp
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
 		{ echo "No Chromium on the PATH (on Debian: apt-get install chromium)"; exit 1; }
 	@$(STAGE_TESTS) mlops_assets_tests/ui $(ARGS)
 
+# Dagster warns that `dg` does this as well: one tool more, for the same answer.
 validate: .venv/runtime.stamp
-	@$(BIN)/dagster definitions validate --log-level warning
+	@PYTHONWARNINGS='ignore:Function' $(BIN)/dagster definitions validate
 
 # In a home of its own: what CI proves is a clean machine, and a user's demo stays as it is.
 materialize: export MLOPS_HOME := $(CURDIR)/build/materialized
 materialize: .venv/runtime.stamp
 	@rm -rf $(MLOPS_HOME)
-	@trap '$(BIN)/mlops down' EXIT; $(BIN)/mlops demo && $(BIN)/dagster asset materialize \
-		-m mlops_assets.definitions --select 'group:flight_delays' \
-		--partition-range '2013-01-01...2013-04-01'
+	@trap '$(BIN)/mlops down' EXIT; $(BIN)/mlops demo; \
+	$(SAY) "dagster asset materialize, all of it in build/materialize.log"; \
+	$(BIN)/dagster asset materialize -m mlops_assets.definitions --select 'group:flight_delays' \
+		--partition-range '2013-01-01...2013-04-01' 2>&1 | tee build/materialize.log | \
+		grep --line-buffered -oE '(STEP_START|STEP_SUCCESS|RUN_SUCCESS) - .*' || \
+		{ cat build/materialize.log; exit 1; }
 
 audit: .venv/test.stamp ## Known weaknesses, the SBOM (build/sbom.cdx.json), secrets in the tree
 	@$(BIN)/python deploy/audit.py
 
-hooks: .venv/test.stamp ## Before each commit: what `make lint-code` looks at, and notebooks without outputs
+hooks: .venv/test.stamp ## Before each commit: the linters of lint-code, no secrets, no notebook outputs
 	@$(BIN)/pre-commit install
 
 # WHAT=all trains and deploys in the account of the environment, and wants SMOKE_AWS=yes.

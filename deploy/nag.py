@@ -58,6 +58,18 @@ ACKNOWLEDGED = (
     ),
     Acknowledgement(
         _WILDCARD,
+        "branches/Branch(Lake|Things)Policy",
+        "Names of environments (pr and a digit), in SageMaker the tag beside them; lists have no "
+        "resource level",
+    ),
+    Acknowledgement(
+        _WILDCARD,
+        "(firehose/RowsPolicy|search/CopierPolicy)",
+        "Objects of two folders; the interfaces by which Lambda joins a VPC have no names before "
+        "they are made, and the function's own code is denied them",
+    ),
+    Acknowledgement(
+        _WILDCARD,
         "cicd/(BuildPolicy|DeliveryPolicy|ImagesPolicy)",
         "Objects of the stages' own bucket, reports by prefix; a login is to the whole registry",
     ),
@@ -79,7 +91,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledgement(
         "AwsSolutions-EC23",
-        "(ingress/LoadBalancerSecurityGroup|network/EndpointsSecurityGroup)",
+        "(ingress/LoadBalancer|network/Endpoints|search/Search)SecurityGroup",
         "The range is a parameter, which cdk-nag cannot look into: ours is the VPC's, and one that "
         "may not be wider than a /8 and has no default",
     ),
@@ -90,7 +102,9 @@ ACKNOWLEDGED = (
         "holds that)",
     ),
     Acknowledgement(
-        "AwsSolutions-SQS3", "events/DeadEventsQueue", "It is the dead-letter queue itself"
+        "AwsSolutions-SQS3",
+        "(events/DeadEventsQueue|search/DeadLogs)",
+        "It is the dead-letter queue itself",
     ),
     Acknowledgement(
         "AwsSolutions-CB5",

@@ -1,6 +1,7 @@
 """The stacks of deploy/cloudformation, each fed with what the earlier ones put out.
 
     stacks.py order                         the stacks in their order, and what each has to be told
+    stacks.py account                       make what an account has one of, before the first stack
     stacks.py deploy NAME [Parameter=…] …   make or update mlops-NAME
     stacks.py environment                   export lines: what mlops_assets reads (MLOPS_…)
 
@@ -16,7 +17,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ PREFIX = "mlops"
 # CloudFormation's limit for a template in a request.
 _MOST_BYTES = 51_200
 TAGS = {"mlops:platform": "mlops_assets"}
+# Whose roles an account that is new has not yet. Each service makes its own at the first use, but
+# CloudFormation does not wait for it: the first cluster fails, and only the second try passes.
+_SERVICES = ("ecs", "elasticloadbalancing", "rds")
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,19 @@ ORDER = (
     Stack("ecr"),
     Stack("events"),
     Stack("mlflow", optional=True),
+    Stack("spark", optional=True),
+    Stack("github", optional=True),
     Stack("iam"),
     Stack("catalog", by_pipeline=True),
+    Stack("firehose", by_pipeline=True, optional=True),
     Stack("sagemaker", optional=True),
     Stack("ingress"),
     Stack("dagster"),
     Stack("observability"),
+    Stack("search", optional=True),
     Stack("backup"),
     Stack("budgets"),
+    Stack("branches", optional=True),
     Stack("release", optional=True),
     Stack("cicd", optional=True),
 )
@@ -178,10 +187,14 @@ class Account:
 
     cloudformation: Any
 
-    def outputs(self) -> dict[str, Mapping[str, str]]:
-        """``{output: {"value", "description"}}`` of all our stacks, those of pipelines excepted."""
+    def outputs(self, names: Collection[str] | None = None) -> dict[str, Mapping[str, str]]:
+        """``{output: {"value", "description"}}`` of our stacks, those of pipelines excepted.
+
+        Args:
+            names: which outputs matter; None: all of them.
+        """
         found: dict[str, Mapping[str, str]] = {}
-        for stack in self._ours():
+        for stack in self._ours(names):
             for output in stack.get("Outputs", []):
                 found[output["OutputKey"]] = {
                     "value": output["OutputValue"],
@@ -189,10 +202,15 @@ class Account:
                 }
         return found
 
-    def _ours(self) -> Iterator[Mapping[str, Any]]:
-        names = {f"{PREFIX}-{each.name}" for each in ORDER if not each.by_pipeline}
-        for page in self.cloudformation.get_paginator("describe_stacks").paginate():
-            yield from (stack for stack in page["Stacks"] if stack["StackName"] in names)
+    def _ours(self, names: Collection[str] | None) -> Iterator[Mapping[str, Any]]:
+        # Each by its name: a list is of everybody's stacks, and a branch's role may not see those.
+        for stack in ORDER:
+            if stack.by_pipeline or (
+                names is not None and stack.outputs().keys().isdisjoint(names)
+            ):
+                continue
+            if found := self._described(f"{PREFIX}-{stack.name}"):
+                yield found
 
     def deploy(self, stack: Stack, name: str, given: Mapping[str, str]) -> str:
         """Make the stack, or bring it to its template and values; what was done.
@@ -201,12 +219,12 @@ class Account:
             StackError: a value is missing, or CloudFormation did not get there.
         """
         existing = self._parameters(name)
-        put_out = {key: found["value"] for key, found in self.outputs().items()}
+        put_out = {key: found["value"] for key, found in self.outputs(stack.parameters()).items()}
         request = {
             "StackName": name,
             "TemplateBody": body(stack),
             "Parameters": values(stack, given, put_out, existing or ()),
-            "Capabilities": ["CAPABILITY_IAM"],
+            "Capabilities": ["CAPABILITY_NAMED_IAM"],
             "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()],
         }
         from botocore.exceptions import ClientError, WaiterError
@@ -228,15 +246,23 @@ class Account:
         return f"{name}: {verb}d"
 
     def _parameters(self, name: str) -> list[str] | None:
+        found = self._described(name)
+        if found is None:
+            return None
+        return [each["ParameterKey"] for each in found.get("Parameters", [])]
+
+    def _described(self, name: str) -> Mapping[str, Any] | None:
         from botocore.exceptions import ClientError
 
         try:
-            found = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
+            found: Mapping[str, Any] = self.cloudformation.describe_stacks(StackName=name)[
+                "Stacks"
+            ][0]
         except ClientError as error:
             if "does not exist" in str(error):
                 return None
             raise
-        return [each["ParameterKey"] for each in found[0].get("Parameters", [])]
+        return found
 
     def _reason(self, name: str) -> str:
         events = self.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
@@ -256,10 +282,23 @@ class Account:
         ]
 
 
+def prepare(iam: Any) -> Iterator[str]:
+    """Make the services' own roles; what was done with each."""
+    for service in _SERVICES:
+        try:
+            iam.create_service_linked_role(AWSServiceName=f"{service}.amazonaws.com")
+        except iam.exceptions.InvalidInputException as error:
+            if "has been taken" not in str(error):
+                raise
+            yield f"role of {service}: as it should be"
+        else:
+            yield f"role of {service}: created"
+
+
 def _print_order() -> None:
     for stack in ORDER:
-        note = " (one a pipeline)" if stack.by_pipeline else " (optional)" if stack.optional else ""
-        print(f"{stack.name}{note}")
+        notes = ["one a pipeline"] * stack.by_pipeline + ["optional"] * stack.optional
+        print(stack.name + (f" ({', '.join(notes)})" if notes else ""))
         for name, description in told(stack).items():
             print(f"    {name}: {description}")
 
@@ -268,6 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("order", help="the stacks in their order, and what each has to be told")
+    verbs.add_parser("account", help="make what an account has one of, before the first stack")
     verbs.add_parser("environment", help="export lines of what mlops_assets reads")
     deploy = verbs.add_parser("deploy", help="make or update a stack")
     deploy.add_argument("name", help="such as network")
@@ -278,6 +318,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     import boto3
 
+    if asked.verb == "account":
+        print("\n".join(prepare(boto3.client("iam"))))
+        return 0
     account = Account(boto3.client("cloudformation"))
     if asked.verb == "environment":
         print("\n".join(account.environment()))

@@ -29,6 +29,9 @@ from mlops_assets.automation.targets import targets
 from mlops_assets.logs import json_lines, redaction
 from mlops_assets.pipeline import Limits, MLPipeline
 from mlops_assets.pipelines import declared
+from mlops_assets.resources.emr.client import PipesEMRServerlessJobClient
+from mlops_assets.resources.emr.requests import Application
+from mlops_assets.resources.emr.session import EMRServerlessResource
 from mlops_assets.resources.events.queue import EventQueue
 from mlops_assets.resources.experiments.experiments import Experiments
 from mlops_assets.resources.governance.column_tags import ColumnTags
@@ -132,6 +135,22 @@ def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) ->
         ),
         "processing_jobs": PipesSageMakerProcessingClient(
             sagemaker, store.open, store.bucket, placement
+        ),
+        "spark_jobs": PipesEMRServerlessJobClient(
+            EMRServerlessResource(
+                application_id=settings.emr_application_id,
+                objects=settings.objects,
+                folder=store.uri("pipes"),
+                region=settings.region,
+            ),
+            store.open,
+            store.bucket,
+            Application(
+                application_id=settings.emr_application_id,
+                role_arn=settings.emr_role_arn,
+                kms_key_arn=settings.kms_key_arn,
+                tags=placement.tags,
+            ),
         ),
         "transform_jobs": PipesSageMakerTransformClient(sagemaker, store.open, store.bucket),
         "offline_features": OfflineFeatures(sagemaker, store.open),

@@ -1,7 +1,7 @@
 """Where `clean` and `features` of a pipeline run: in the run's own process, or on Spark.
 
 Here: the declaration and what it can be checked for when it is made. Not here: how Spark runs them
-(`spark/`), how a job is asked for (`assets.spark`).
+(`spark/`), how a job is asked for (`assets.spark`, `assets.spark_places`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,57 @@ from typing import Literal
 from mlops_assets.declaration import require
 
 _LEAST_ROWS = 100
+# {cores: (least memory, most memory, step)} in GB: the workers that EMR Serverless has ("Supported
+# worker configurations" of its user guide).
+_WORKERS = {1: (2, 8, 1), 2: (4, 16, 1), 4: (8, 30, 1), 8: (16, 60, 4), 16: (32, 120, 8)}
+_DISK_GB = range(20, 201)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EMRServerless:
+    """Spark on several machines: an application of EMR Serverless, which the settings name.
+
+    What has to be there in AWS is `deploy/cloudformation/spark.yaml`; on this machine the same jobs
+    run in the local SageMaker API, on its cores.
+
+    Args:
+        executors: how many workers a job may have at most, beside its driver.
+        cores, memory_gb: of each worker and of the driver: 1 core with 2 to 8 GB, 2 with 4 to 16,
+            4 with 8 to 30, 8 with 16 to 60 (by 4), 16 with 32 to 120 (by 8).
+        disk_gb: of each worker, 20 to 200, for what is exchanged between tasks.
+    """
+
+    executors: int = 10
+    cores: int = 4
+    memory_gb: int = 16
+    disk_gb: int = 50
+
+    def __post_init__(self) -> None:
+        require(
+            self.executors >= 1,
+            "engine.runs_on.executors",
+            f"{self.executors} is too few",
+            "Give 1 or more",
+        )
+        require(
+            self.cores in _WORKERS,
+            "engine.runs_on.cores",
+            f"{self.cores} is no size of a worker",
+            f"Use one of {', '.join(map(str, _WORKERS))}",
+        )
+        least, most, step = _WORKERS[self.cores]
+        require(
+            self.memory_gb in range(least, most + 1, step),
+            "engine.runs_on.memory_gb",
+            f"{self.memory_gb} is no memory of a worker with {self.cores} cores",
+            f"Use {least} to {most}, in steps of {step}",
+        )
+        require(
+            self.disk_gb in _DISK_GB,
+            "engine.runs_on.disk_gb",
+            f"{self.disk_gb} is no disk of a worker",
+            f"Use {_DISK_GB[0]} to {_DISK_GB[-1]}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +83,13 @@ class Spark:
         order_by: the columns that ``clean`` sorts its rows by (a stable sort, nulls last).
         features_by: columns within which ``features`` looks at other rows. Without, a partition is
             cut by event time.
-        image_uri: in AWS, an image that has this project, the pipeline, pyspark and Java 17 (the
-            platform's has neither of the last two); on this machine nothing is needed.
-        instance_type: of the SageMaker Processing job that it runs in, on all cores. ``volume_gb``
-            holds what does not fit into its memory.
+        runs_on: "processing", a SageMaker Processing job on all cores of one instance; or
+            ``EMRServerless(…)``, on several machines. What is made is the same.
+        image_uri: of a Processing job in AWS: an image that has this project, the pipeline, pyspark
+            and Java 17 (target ``spark`` of deploy/docker; the platform's own has neither of the
+            last two). EMR Serverless has its application's image. On this machine nothing is
+            needed.
+        instance_type: of the Processing job. ``volume_gb`` holds what does not fit into its memory.
         chunk_rows: how many rows ``clean`` sees at a time.
         slice_rows: how many rows ``features`` sees at a time, about; history comes on top.
         max_runtime_s: seconds, then the job is stopped.
@@ -43,6 +97,7 @@ class Spark:
 
     order_by: tuple[str, ...] = ()
     features_by: tuple[str, ...] = ()
+    runs_on: Literal["processing"] | EMRServerless = "processing"
     image_uri: str | None = None
     instance_type: str = "ml.m5.4xlarge"
     volume_gb: int = 100
@@ -71,6 +126,18 @@ class Spark:
                 f"{getattr(self, name)} is too few",
                 f"Give {least:,} or more",
             )
+        require(
+            self.runs_on == "processing" or isinstance(self.runs_on, EMRServerless),
+            "engine.runs_on",
+            f"{self.runs_on!r} is no place that jobs run in",
+            "Use 'processing' or mlops_assets.pipeline.EMRServerless(…)",
+        )
+        require(
+            self.runs_on == "processing" or self.image_uri is None,
+            "engine.image_uri",
+            f"{self.image_uri!r} has no say on EMR Serverless, whose application has the image",
+            "Leave it out, and give the stack `spark` the image",
+        )
 
 
 Engine = Literal["pandas"] | Spark

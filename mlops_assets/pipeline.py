@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlops_assets import run_size
 from mlops_assets.aws_images import AwsImage
 from mlops_assets.declaration import (
     DeclarationError,
@@ -26,7 +27,7 @@ from mlops_assets.declaration import (
     check_online,
     require,
 )
-from mlops_assets.engines import Engine, Spark, check_engine
+from mlops_assets.engines import EMRServerless, Engine, Spark, check_engine
 from mlops_assets.limits import Limits
 from mlops_assets.ml import baselines
 from mlops_assets.monitors import (
@@ -75,6 +76,7 @@ __all__ = [
     "Continuous",
     "DeclarationError",
     "Drift",
+    "EMRServerless",
     "Endpoint",
     "Evaluation",
     "Facet",
@@ -127,7 +129,8 @@ class MLPipeline:
         limits: what its jobs and endpoint may ask for at most, beside what the platform sets.
         personal: columns that are redacted in quarantine, samples and reports.
         run_tags: tags of its runs; on ECS, ``ecs/cpu`` (1,024 a core) and ``ecs/memory`` (MiB) are
-            the size of a run's task, where the task definition's does not do.
+            the size of a run's task, where the task definition's does not do. Its assets carry
+            them: a run of several pipelines gets the most of each; rounded up to a size of Fargate.
 
     Raises:
         DeclarationError: at construction, naming the field.
@@ -204,6 +207,7 @@ class MLPipeline:
         if self.tuning is not None:
             check_tuning(self.tuning, metrics=self.training.metrics, label=self.label.column)
         check_engine(self.engine, event_time=self.event_time, look_back=bool(self.lookback))
+        self._check_run_size()
         self.monitors.check_label(self.label)
         for baseline in self.baselines:
             fitting = [name for name, kinds in baselines.NAMES.items() if self.label.kind in kinds]
@@ -214,6 +218,13 @@ class MLPipeline:
                 f"Choose from {', '.join(fitting)}",
             )
         self._check_columns()
+
+    def _check_run_size(self) -> None:
+        """At the load of the code location: a run with no such task fails each time."""
+        try:
+            run_size.on_fargate(run_size.of_tags(self.run_tags, run_size.Size(1, 1)))
+        except run_size.NoSuchSize as error:
+            raise DeclarationError("run_tags", str(error), "Correct the pipeline's tags") from None
 
     def _check_columns(self) -> None:
         columns = self.feature_schema.to_schema().columns

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     lustre: str = Field(
         default="", pattern=r"^(fs-[0-9a-f]{8,40}:/[a-z0-9]{1,32}(/[A-Za-z0-9_.-]+)*)?$"
     )
+    # The application of EMR Serverless and the role of its jobs, for `EMRServerless(…)`.
+    emr_application_id: str = Field(default="", pattern=r"^[0-9a-z]{0,64}$")
+    emr_role_arn: str = ""
     # What jobs and endpoints may ask for at most (`mlops_assets.limits.Limits`): patterns such as
     # ml.m5.*, instances, instance-hours of one job, USD of a pipeline's jobs of a day.
     instance_types: Annotated[tuple[str, ...], NoDecode] = ()
@@ -205,20 +208,20 @@ class Settings(BaseSettings):
                 "uri": f"sqlite:///{lake / 'catalog.db'}",
                 "warehouse": lake.as_uri(),
             }
-        catalog = {
-            "type": "glue",
-            "warehouse": f"s3://{self.lake_bucket}/lake",
-            "glue.region": self.region,
-            "s3.region": self.region,
-        }
-        # pyiceberg does not read the endpoint variables that every AWS SDK reads.
-        for service in ("glue", "s3"):
-            endpoint = os.environ.get(
-                f"AWS_ENDPOINT_URL_{service.upper()}", os.environ.get("AWS_ENDPOINT_URL")
-            )
-            if endpoint:
-                catalog[f"{service}.endpoint"] = endpoint
-        return catalog
+        return {**glue_properties(self.region), "warehouse": f"s3://{self.lake_bucket}/lake"}
+
+
+def glue_properties(region: str) -> dict[str, str]:
+    """pyiceberg's properties of the account's own catalog."""
+    catalog = {"type": "glue", "glue.region": region, "s3.region": region}
+    # pyiceberg does not read the endpoint variables that every AWS SDK reads.
+    for service in ("glue", "s3"):
+        endpoint = os.environ.get(
+            f"AWS_ENDPOINT_URL_{service.upper()}", os.environ.get("AWS_ENDPOINT_URL")
+        )
+        if endpoint:
+            catalog[f"{service}.endpoint"] = endpoint
+    return catalog
 
 
 def environment_folder(environment: str) -> str:

@@ -24,6 +24,7 @@ from mlops_assets.checks.rows import (
 from mlops_assets.checks.rows_parse import from_text
 from mlops_assets.engines import Spark
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.emr.client import PipesEMRServerlessJobClient
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
@@ -154,8 +155,9 @@ def _on_spark(
         lake: LakeResource,
         store: Store,
         processing_jobs: PipesSageMakerProcessingClient,
+        spark_jobs: PipesEMRServerlessJobClient,
     ) -> Iterator[dg.MaterializeResult]:
-        job = spark.SparkJob(pipeline, "clean", lake, store, processing_jobs)
+        job = spark.SparkJob(pipeline, "clean", lake, store, processing_jobs, spark_jobs)
         made, metadata = job.run(context, job.inputs("raw", context.partition_keys))
         found: dict[str, dict[str, Verdict]] = {}
         for partition, part in made.clean.items():

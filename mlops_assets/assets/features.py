@@ -21,6 +21,7 @@ from mlops_assets.checks.rows import SchemaMismatch, check_rows, failure_summary
 from mlops_assets.engines import Spark
 from mlops_assets.ml.point_in_time import differences, recompute
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.emr.client import PipesEMRServerlessJobClient
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
 from mlops_assets.resources.sagemaker.processing import PipesSageMakerProcessingClient
@@ -135,10 +136,11 @@ def _on_spark(
         lake: LakeResource,
         store: Store,
         processing_jobs: PipesSageMakerProcessingClient,
+        spark_jobs: PipesEMRServerlessJobClient,
     ) -> dg.MaterializeResult:
         keys = context.partition_keys
         before = {partition: find_history(pipeline, lake.open(), partition) for partition in keys}
-        job = spark.SparkJob(pipeline, "features", lake, store, processing_jobs)
+        job = spark.SparkJob(pipeline, "features", lake, store, processing_jobs, spark_jobs)
         history = {partition: there for partition, (there, _, _) in before.items()}
         made, metadata = job.run(context, job.inputs("clean", keys, history))
         judged: dict[str, dict[str, Verdict]] = {}

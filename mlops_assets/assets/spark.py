@@ -16,8 +16,10 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.preview import sample
-from mlops_assets.engines import Spark
+from mlops_assets.engines import EMRServerless, Spark
 from mlops_assets.pipeline import DeclarationError, MLPipeline
+from mlops_assets.resources.emr.client import PipesEMRServerlessJobClient
+from mlops_assets.resources.emr.requests import SparkSpec, spark_request
 from mlops_assets.resources.lake.errors import PartitionNotFound
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.lake.staged import Staged
@@ -43,7 +45,8 @@ class SparkJob:
     station: Literal["clean", "features"]
     lake: LakeResource
     store: Store
-    jobs: PipesSageMakerProcessingClient
+    processing: PipesSageMakerProcessingClient
+    serverless: PipesEMRServerlessJobClient
 
     def inputs(
         self,
@@ -78,7 +81,9 @@ class SparkJob:
     ) -> tuple[Answer, Mapping[str, Any]]:
         """The answer of the job that makes ``inputs``, and metadata of the job; the one that does
         so already is adopted."""
-        require_image(self.pipeline, local=self.store.objects != "s3")
+        local = self.store.objects != "s3"
+        require_image(self.pipeline, local=local)
+        workers = workers_of(self.pipeline, local=local, there=bool(self.serverless.application))
         module = module_of(self.pipeline)
         made_by = (self.pipeline.clean, self.pipeline.features, self.pipeline.raw_schema,
                    self.pipeline.feature_schema, self.pipeline.engine)  # fmt: skip
@@ -90,7 +95,7 @@ class SparkJob:
             catalog=dict(self.lake.catalog),
             inputs=tuple(inputs),
             # In AWS the image has what is declared; on this machine a checkout may lie anywhere.
-            paths=() if self.store.objects == "s3" else (_root(module),),
+            paths=(_root(module),) if local else (),
         )
         data = task.model_dump_json().encode()
         folder = self.store.uri(
@@ -102,21 +107,46 @@ class SparkJob:
         objects = self.store.open()
         objects.write_if_absent(f"{folder}/task/task.json", data)
         code_uri = upload_files(objects, self.store.bucket, [_PROGRAM])
+        if workers is None:
+            metadata = self._on_processing(context, folder, code_uri)
+        else:
+            metadata = self._on_emr(context, folder, code_uri, workers)
+        answer = Answer.model_validate_json(objects.read(f"{folder}/answer/answer.json"))
+        return answer, metadata
+
+    def _on_processing(
+        self, context: dg.AssetExecutionContext, folder: str, code_uri: str
+    ) -> Mapping[str, Any]:
         # The lake is read and written by the job itself, which its network has to reach.
-        placement = replace(self.jobs.placement, network_isolation=False)
+        placement = replace(self.processing.placement, network_isolation=False)
         request = processing_request(
             spark_spec(self.pipeline, self.station, folder), placement, code_uri=code_uri
         )
-        done = self.jobs.run(context=context, create_processing_job_params=request)
-        answer = Answer.model_validate_json(objects.read(f"{folder}/answer/answer.json"))
-        return answer, done.metadata
+        done = self.processing.run(context=context, create_processing_job_params=request)
+        return done.metadata
+
+    def _on_emr(
+        self,
+        context: dg.AssetExecutionContext,
+        folder: str,
+        code_uri: str,
+        workers: EMRServerless,
+    ) -> Mapping[str, Any]:
+        spec = SparkSpec(
+            name=f"{self.pipeline.slug}-{self.station}-spark",
+            program_uri=f"{code_uri}/{_PROGRAM.name}",
+            arguments=(f"{folder}/task/task.json", f"{folder}/answer/answer.json"),
+            workers=workers,
+            max_runtime_s=_engine(self.pipeline).max_runtime_s,
+            tags=_tags(self.pipeline, self.station),
+        )
+        request = spark_request(spec, self.serverless.application)
+        return self.serverless.run(context=context, start_job_run_params=request).metadata
 
 
 def spark_spec(pipeline: MLPipeline, station: str, folder: str) -> ProcessingSpec:
     """The Processing job that does the task in ``folder``, and answers there."""
-    engine = pipeline.engine
-    if not isinstance(engine, Spark):
-        raise TypeError(f"{pipeline.name} has the engine {engine!r}, not Spark(…)")
+    engine = _engine(pipeline)
     return ProcessingSpec(
         name=f"{pipeline.slug}-{station}-spark",
         source=[_PROGRAM],
@@ -128,22 +158,59 @@ def spark_spec(pipeline: MLPipeline, station: str, folder: str) -> ProcessingSpe
         instance_type=engine.instance_type,
         volume_gb=engine.volume_gb,
         max_runtime_s=engine.max_runtime_s,
-        tags={"mlops:pipeline": pipeline.name, "mlops:asset": station},
+        tags=_tags(pipeline, station),
     )
+
+
+def _engine(pipeline: MLPipeline) -> Spark:
+    engine = pipeline.engine
+    if not isinstance(engine, Spark):
+        raise TypeError(f"{pipeline.name} has the engine {engine!r}, not Spark(…)")
+    return engine
+
+
+def _tags(pipeline: MLPipeline, station: str) -> dict[str, str]:
+    return {"mlops:pipeline": pipeline.name, "mlops:asset": station}
 
 
 def pool(pipeline: MLPipeline) -> str | None:
     """The pool of data stations that are jobs; None where they are not."""
-    return "sagemaker_processing" if isinstance(pipeline.engine, Spark) else None
+    if not isinstance(pipeline.engine, Spark):
+        return None
+    return "sagemaker_processing" if pipeline.engine.runs_on == "processing" else "emr_serverless"
+
+
+def workers_of(pipeline: MLPipeline, *, local: bool, there: bool) -> EMRServerless | None:
+    """Of a job on EMR Serverless its workers; None of a Processing job, as which it runs on this
+    machine too, unless there is an application.
+
+    Raises:
+        DeclarationError: the settings name no application, and this is AWS.
+    """
+    runs_on = _engine(pipeline).runs_on
+    if runs_on == "processing" or (local and not there):
+        return None
+    if not there:
+        raise DeclarationError(
+            "engine.runs_on",
+            "is EMR Serverless, and MLOPS_EMR_APPLICATION_ID and MLOPS_EMR_ROLE_ARN are not set",
+            "Deploy the stack `spark`, and `iam` again (deploy/README.md), or declare "
+            "runs_on='processing'",
+        )
+    return runs_on
 
 
 def require_image(pipeline: MLPipeline, *, local: bool) -> None:
-    """Raises DeclarationError where a job in AWS would start in an image without Spark."""
-    if not local and isinstance(pipeline.engine, Spark) and not pipeline.engine.image_uri:
+    """Raises DeclarationError where a Processing job in AWS would start in an image without Spark;
+    on EMR Serverless the application has the image."""
+    engine = pipeline.engine
+    if local or not isinstance(engine, Spark) or engine.runs_on != "processing":
+        return
+    if not engine.image_uri:
         raise DeclarationError(
             "engine.image_uri",
             "is not set, and the platform's image has neither pyspark nor Java",
-            "Name an image built on it with Java 17 and deploy/requirements-spark.lock",
+            "Name one with Java 17 and pyspark (target `spark` of deploy/docker/Dockerfile)",
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets import run_size
 from mlops_assets.beta import allowed_beta
 from mlops_assets.pipeline import MLPipeline
 
@@ -30,7 +31,8 @@ def common(pipeline: MLPipeline, kinds: set[str]) -> dict[str, Any]:
         "group_name": pipeline.name,
         "owners": list(pipeline.owners),
         "kinds": kinds,
-        "tags": {"pipeline": pipeline.name},
+        # With the size of a run's task, which is by what the run materializes.
+        "tags": {"pipeline": pipeline.name, **run_size.declared(pipeline.run_tags)},
     }
 
 

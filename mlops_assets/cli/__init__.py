@@ -291,9 +291,10 @@ def main() -> None:
         app()
     except Exception as error:
         # Only now: what these are imported from is slow to import, and --help needs none of it.
-        from mlops_assets.cli.errors import EXPECTED
+        from mlops_assets.cli.errors import words
 
-        if not isinstance(error, EXPECTED):
+        said = words(error)
+        if said is None:
             raise
-        typer.secho(f"mlops: {error}", fg=typer.colors.RED, err=True)
+        typer.secho(f"mlops: {said}", fg=typer.colors.RED, err=True)
         sys.exit(1)

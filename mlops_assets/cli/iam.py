@@ -49,6 +49,7 @@ def run(
     given = {
         "Alerts": "AlertTopicArn" in values,
         "Listens": bool(settings.events_queue_url),
+        "RunsSpark": bool(settings.emr_application_id),
         "Signs": "SigningKeyArn" in values,
     }
     found = {
@@ -85,6 +86,8 @@ def known(settings: Settings) -> dict[str, Any]:
     values |= {
         "AlertTopicArn": settings.alert_topic_arn,
         "Bucket": settings.bucket,
+        "EmrApplicationId": settings.emr_application_id,
+        "SparkRole.Arn": settings.emr_role_arn,
         "ImageRepository": image,
         "KmsKeyArn": settings.kms_key_arn,
         "SigningKeyArn": settings.signing_key if settings.signing_key.startswith("arn:") else "",

@@ -9,6 +9,9 @@ from __future__ import annotations
 from mlops_assets.permissions.statement import Statement, arn
 
 _CLUSTER = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster/${ClusterName}")}}
+_BY_SECRETS_MANAGER = {
+    "StringEquals": {"kms:ViaService": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}
+}
 
 RUNS = (
     Statement(
@@ -57,6 +60,19 @@ RUNS = (
         resources=(arn("logs", "log-group:/mlops/${ClusterName}/*"),),
         because="Why a task died is in the last lines of its log.",
     ),
+    Statement(
+        sid="PasswordOfNow",
+        actions=("secretsmanager:GetSecretValue",),
+        resources=("${DatabaseSecretArn}",),
+        because="RDS changes the database's password while tasks run.",
+    ),
+    Statement(
+        sid="PasswordsKey",
+        actions=("kms:Decrypt",),
+        resources=("${OperationsKeyArn}",),
+        because="What that secret is encrypted with.",
+        condition=_BY_SECRETS_MANAGER,
+    ),
 )
 
 TASKS = (
@@ -71,9 +87,7 @@ TASKS = (
         actions=("kms:Decrypt",),
         resources=("${OperationsKeyArn}",),
         because="What the secrets are encrypted with.",
-        condition={
-            "StringEquals": {"kms:ViaService": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}
-        },
+        condition=_BY_SECRETS_MANAGER,
     ),
     Statement(
         sid="Image",

@@ -33,11 +33,8 @@ WITHOUT_VOLUME_KEY: Condition = {
 }
 _PACKAGES = sagemaker("model-package/{slug}/*")
 _REGISTRY = sagemaker("model-package/{slug}/*", "model-package-group/{slug}")
-_CREATING = (
-    "sagemaker:CreateHyperParameterTuningJob",
-    "sagemaker:CreateProcessingJob",
-    "sagemaker:CreateTrainingJob",
-)
+_TRAINING = ("sagemaker:CreateHyperParameterTuningJob", "sagemaker:CreateTrainingJob")
+_CREATING = tuple(sorted((*_TRAINING, "sagemaker:CreateProcessingJob")))
 
 
 def _denied(sid: str, because: str, **condition: dict[str, str | tuple[str, ...]]) -> Statement:
@@ -79,7 +76,6 @@ JOBS = (
         sid="Processing",
         actions=(
             "sagemaker:AddTags",
-            "sagemaker:CreateProcessingJob",
             "sagemaker:DescribeProcessingJob",
             "sagemaker:ListTags",
             "sagemaker:StopProcessingJob",
@@ -87,6 +83,23 @@ JOBS = (
         resources=sagemaker("processing-job/{job}-*"),
         because="Assets that run as processing jobs.",
         needs="processing",
+    ),
+    Statement(
+        sid="IsolatedProcessing",
+        actions=("sagemaker:CreateProcessingJob",),
+        resources=sagemaker("processing-job/{job}-*"),
+        because="Data leaves no container of theirs by the network.",
+        condition={"Bool": {"sagemaker:NetworkIsolation": "true"}},
+        needs="processing",
+    ),
+    Statement(
+        sid="SparkProcessing",
+        actions=("sagemaker:CreateProcessingJob",),
+        resources=sagemaker(
+            "processing-job/{job}-clean-spark-*", "processing-job/{job}-features-spark-*"
+        ),
+        because="The engine is Spark: these read and write the lake themselves, from our subnets.",
+        needs="spark",
     ),
     Statement(
         sid="Registry",
@@ -154,10 +167,13 @@ JOBS = (
         "A job in somebody else's subnets.",
         ForAnyValue_StringNotEquals={"sagemaker:VpcSubnets": "${SubnetIds}"},
     ),
-    _denied(
-        "NoWayOutOfTheContainer",
-        "Data leaves no container by the network.",
-        BoolIfExists={"sagemaker:NetworkIsolation": "false"},
+    Statement(
+        sid="NoWayOutOfTheContainer",
+        actions=_TRAINING,
+        resources=("*",),
+        because="Data leaves no container by the network.",
+        condition={"BoolIfExists": {"sagemaker:NetworkIsolation": "false"}},
+        deny=True,
     ),
     Statement(
         sid="NoVolumeWithoutKey",

@@ -114,7 +114,7 @@ LAKE = (
         sid="PersonalColumns",
         actions=("lakeformation:AddLFTagsToResource", "lakeformation:GetResourceLFTags"),
         resources=("*",),
-        because="Personal columns are tagged. It has no resource level: the tag's grants hold it.",
-        needs="personal",
+        because="Columns are tagged as personal, or as rows. It has no resource level: the tag's "
+        "grants hold it.",
     ),
 )

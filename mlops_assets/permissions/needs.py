@@ -10,7 +10,7 @@ from typing import Any
 
 from mlops_assets.aws_images import AwsImage, algorithm_image
 from mlops_assets.permissions.statement import Names
-from mlops_assets.pipeline import MLPipeline, Spark
+from mlops_assets.pipeline import EMRServerless, MLPipeline, Spark
 
 _INGESTION = "mlops_assets.resources.ingestion."
 
@@ -25,12 +25,13 @@ FEATURES: dict[str, Callable[[MLPipeline], bool]] = {
     "manual_approval": lambda p: p.approval == "manual",
     "online": lambda p: p.endpoint.online is not None,
     # Beside Spark no station is a processing job: `mlops iam --with processing` asks for it.
-    "processing": lambda p: isinstance(p.engine, Spark),
-    "spark": lambda p: isinstance(p.engine, Spark),
+    "processing": lambda p: _spark_on(p) == "processing",
+    "spark": lambda p: _spark_on(p) == "processing",
+    "spark_serverless": lambda p: isinstance(_spark_on(p), EMRServerless),
     "aws_image": lambda p: bool(_framework(p)),
     "athena": lambda p: "athena_table" in _source(p),
+    "iceberg": lambda p: "iceberg_table" in _source(p),
     "ingestion": lambda p: type(p.source).__module__.startswith(_INGESTION),
-    "personal": lambda p: bool(p.personal),
     "redshift": lambda p: "redshift_database" in _source(p),
     "redshift_secret": lambda p: "redshift_secret" in _source(p),
     "redshift_user": lambda p: "redshift_user" in _source(p),
@@ -49,6 +50,11 @@ def names(pipeline: MLPipeline) -> Names:
     """What the pipeline's things are called, and where its rows come from."""
     found = {**_source(pipeline), "aws_framework": _framework(pipeline)}
     return Names(name=pipeline.name, slug=pipeline.slug, source=found)
+
+
+def _spark_on(pipeline: MLPipeline) -> object:
+    """Where its data stations run on Spark; None: nowhere."""
+    return pipeline.engine.runs_on if isinstance(pipeline.engine, Spark) else None
 
 
 def _framework(pipeline: MLPipeline) -> str:
@@ -71,7 +77,9 @@ def _source(pipeline: MLPipeline) -> dict[str, str]:
     database: Any = getattr(source, "database", "")
     if location.startswith("s3://"):
         place = location.removeprefix("s3://")
-        return {"s3_location": place, "s3_bucket": place.partition("/")[0]}
+        found = {"s3_location": place, "s3_bucket": place.partition("/")[0]}
+        catalog = {"iceberg_database": str(database), "iceberg_table": table} if table else {}
+        return {**found, **catalog}
     if table and isinstance(database, str) and hasattr(source, "workgroup"):
         found = {"database": database, "table": table, "workgroup": source.workgroup}
         return {f"athena_{name}": value for name, value in found.items()}

@@ -28,6 +28,7 @@ _LONGEST = {
     "Bucket": "b" * 63,
     "ClusterName": "c" * 32,
     "ControlPlaneRepository": "r" * 64,
+    "EmrApplicationId": "0" * 64,
     "ImageRepository": "r" * 64,
     "SubnetIds": ["subnet-0123456789abcdef0"] * 6,
     "VpcId": "vpc-0123456789abcdef0",

@@ -1,7 +1,7 @@
 """Where rows come from: what reading a declared source asks for.
 
-Here: S3, Athena, Redshift. Not here: what the data of a table of Athena's is governed by: Lake
-Formation, or a policy of the bucket that its owner writes.
+Here: S3, Iceberg, Athena, Redshift. Not here: what the data of a table of Athena's is governed by:
+Lake Formation, or a policy of the bucket that its owner writes.
 """
 
 from __future__ import annotations
@@ -55,6 +55,18 @@ SOURCES = (
         ),
         because="Which partitions it has, and where.",
         needs="athena",
+    ),
+    Statement(
+        sid="IcebergTable",
+        actions=("glue:GetTable",),
+        resources=(
+            arn("glue", "catalog"),
+            arn("glue", "database/{iceberg_database}"),
+            arn("glue", "table/{iceberg_database}/{iceberg_table}"),
+        ),
+        because="The source is a table of Iceberg: the catalog says which of its states is the "
+        "current one.",
+        needs="iceberg",
     ),
     Statement(
         sid="GovernedData",

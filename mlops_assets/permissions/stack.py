@@ -21,10 +21,13 @@ CONDITIONS: dict[str, Any] = {
     "Signs": {"Fn::Not": [{"Fn::Equals": [{"Ref": "SigningKeyArn"}, ""]}]},
     "Alerts": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertTopicArn"}, ""]}]},
     "Listens": {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsQueueArn"}, ""]}]},
+    "RunsSpark": {"Fn::Not": [{"Fn::Equals": [{"Ref": "EmrApplicationId"}, ""]}]},
     "Tells": {"Fn::Not": [{"Fn::Equals": [{"Ref": "TrackingServerArn"}, ""]}]},
     "OnlyPeopleApprove": {"Fn::Equals": [{"Ref": "Approval"}, "manual"]},
     "OnGitHub": {"Fn::Not": [{"Fn::Equals": [{"Ref": "GitHubRepository"}, ""]}]},
 }
+
+_SPARK = "RunsSpark"
 
 
 def _text(description: str, pattern: str, default: str | None = None) -> dict[str, Any]:
@@ -41,7 +44,7 @@ PARAMETERS: dict[str, Any] = {
     "OperationsKeyArn": _text("The key of secrets, queues, topics and logs", _KEY),
     "DatabaseSecretArn": _text(
         "User name and password of Dagster's database",
-        "arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+",
+        "arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+",
     ),
     "VpcId": {"Type": "AWS::EC2::VPC::Id", "Description": "The VPC of the subnets"},
     "SubnetIds": {
@@ -81,6 +84,11 @@ PARAMETERS: dict[str, Any] = {
         "(arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:mlflow-[a-z]+(-[a-z]+)?/[A-Za-z0-9-]+)?",
         "",
     ),
+    "EmrApplicationId": _text(
+        "The application of EMR Serverless that Spark jobs run on; empty, none",
+        "[0-9a-z]{0,64}",
+        "",
+    ),
     "Approval": {
         "Type": "String",
         "Description": "manual - no pipeline approves its own models, whatever it declares",
@@ -112,6 +120,8 @@ def template(scope: Scope) -> dict[str, Any]:
     attached_to: dict[str, str] = {}
     for role, policies in ROLES.items():
         parts = [part for policy in policies for part in cut[policy]]
+        if not parts:
+            continue  # no declaration asks for what it may
         if len(parts) > _MOST_POLICIES:
             raise PolicyError(
                 f"{role} would have {len(parts)} policies, IAM takes {_MOST_POLICIES}: give fewer "
@@ -120,28 +130,25 @@ def template(scope: Scope) -> dict[str, Any]:
         own = {part for policy in policies for part in _naming(role, cut[policy])}
         attached_to |= dict.fromkeys(own, role)
         resources[role] = _role(role, [part for part in parts if part not in own])
-    resources["GitHub"] = {
-        "Type": "AWS::IAM::OIDCProvider",
-        "Condition": "OnGitHub",
-        "Properties": {
-            "Url": "https://token.actions.githubusercontent.com",
-            "ClientIdList": ["sts.amazonaws.com"],
-        },
-    }
     for policy, documented in cut.items():
         for name, statements in documented.items():
             resources[name] = _managed(POLICIES[policy].description, statements)
             if name in attached_to:
                 resources[name]["Properties"]["Roles"] = [{"Ref": attached_to[name]}]
+            if policy in ("SparkJobsPolicy", "SparkPolicy"):
+                resources[name]["Condition"] = _SPARK
             if policy == "CiPolicy":
                 resources[name]["Condition"] = "OnGitHub"
+    spark = "SparkRole" in resources
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "mlops_assets, iam - roles and policies, generated from the declarations",
-        "Parameters": PARAMETERS,
-        "Conditions": CONDITIONS,
+        "Parameters": {
+            name: each for name, each in PARAMETERS.items() if spark or name != "EmrApplicationId"
+        },
+        "Conditions": {name: each for name, each in CONDITIONS.items() if spark or name != _SPARK},
         "Resources": resources,
-        "Outputs": _outputs(cut["ApproverPolicy"]),
+        "Outputs": _outputs(cut["ApproverPolicy"], spark=spark),
     }
 
 
@@ -186,6 +193,10 @@ def intrinsic(value: Any) -> Any:
     return {"Fn::Sub": value} if re.search(r"\$\{(?!aws:)", value) else value
 
 
+# One an account, by its ARN: the stack `github` makes it, or somebody has.
+_GITHUB = (
+    "arn:${AWS::Partition}:iam::${AWS::AccountId}:oidc-provider/token.actions.githubusercontent.com"
+)
 _GITHUB_JOB = {"Fn::Sub": "repo:${GitHubRepository}:environment:${GitHubEnvironment}"}
 _TRUST: dict[str, tuple[str, dict[str, Any], str]] = {
     # role: (description, principal, the source that the service acts for)
@@ -198,6 +209,11 @@ _TRUST: dict[str, tuple[str, dict[str, Any], str]] = {
         "What training jobs and endpoints may do",
         {"Service": "sagemaker.amazonaws.com"},
         arn("sagemaker", "*"),
+    ),
+    "SparkRole": (
+        "What Spark jobs on EMR Serverless may do",
+        {"Service": "emr-serverless.amazonaws.com"},
+        arn("emr-serverless", "/applications/${EmrApplicationId}"),
     ),
     "TaskExecutionRole": (
         "ECS itself, before a container starts - image, secrets, logs",
@@ -218,7 +234,7 @@ def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
                 "AssumeRolePolicyDocument": _trust(
                     {
                         "Effect": "Allow",
-                        "Principal": {"Federated": {"Ref": "GitHub"}},
+                        "Principal": {"Federated": {"Fn::Sub": _GITHUB}},
                         "Action": "sts:AssumeRoleWithWebIdentity",
                         "Condition": {
                             "StringEquals": {
@@ -235,6 +251,7 @@ def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
     description, principal, source = _TRUST[role]
     return {
         "Type": "AWS::IAM::Role",
+        **({"Condition": _SPARK} if role == "SparkRole" else {}),
         "Properties": {
             "Description": description,
             "AssumeRolePolicyDocument": _trust(
@@ -257,7 +274,7 @@ def _trust(statement: Mapping[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [dict(statement)]}
 
 
-def _outputs(approving: Mapping[str, Any]) -> dict[str, Any]:
+def _outputs(approving: Mapping[str, Any], *, spark: bool) -> dict[str, Any]:
     def of(description: str, value: Any, condition: str = "") -> dict[str, Any]:
         found = {"Description": description, "Value": value}
         return {"Condition": condition, **found} if condition else found
@@ -266,6 +283,11 @@ def _outputs(approving: Mapping[str, Any]) -> dict[str, Any]:
         "RoleArn": of("MLOPS_ROLE_ARN", {"Fn::GetAtt": ["ExecutionRole", "Arn"]}),
         "SigningKey": of("MLOPS_SIGNING_KEY", {"Ref": "SigningKeyArn"}, "Signs"),
         "VerifyKey": of("MLOPS_VERIFY_KEY", {"Ref": "SigningKeyArn"}, "Signs"),
+        **(
+            {"EmrRoleArn": of("MLOPS_EMR_ROLE_ARN", {"Fn::GetAtt": ["SparkRole", "Arn"]}, _SPARK)}
+            if spark
+            else {}
+        ),
         "DagsterRoleArn": of("The role of Dagster's tasks", {"Fn::GetAtt": ["DagsterRole", "Arn"]}),
         "TaskExecutionRoleArn": of(
             "The role by which ECS starts those tasks", {"Fn::GetAtt": ["TaskExecutionRole", "Arn"]}

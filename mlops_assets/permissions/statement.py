@@ -71,6 +71,8 @@ SOURCES = (
     "athena_table",
     "athena_workgroup",
     "aws_framework",
+    "iceberg_database",
+    "iceberg_table",
     "redshift_cluster",
     "redshift_database",
     "redshift_secret",

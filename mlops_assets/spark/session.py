@@ -1,4 +1,4 @@
-"""The Spark of a job: on all cores of the machine that the job has.
+"""The Spark of a job: on all cores of the machine that the job has, or on those of a cluster.
 
 Here: its settings. Not here: what is done with it.
 """
@@ -23,12 +23,9 @@ PIPELINE_MODULE = "SPARK_PIPELINE_MODULE"
 _SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4",
     "spark.sql.adaptive.enabled": "false",
-    "spark.ui.enabled": "false",
     "spark.python.worker.reuse": "true",
     "spark.task.maxFailures": "4",
     "spark.driver.maxResultSize": "2g",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
     "spark.ui.showConsoleProgress": "false",
     "spark.python.use.daemon": "true",
     "spark.python.daemon.module": "mlops_assets.spark.daemon",
@@ -41,14 +38,16 @@ class SparkMissing(RuntimeError):
 
 @contextmanager
 def session(
-    name: str, *, module: str, paths: Sequence[str], scratch: Path
+    name: str, *, module: str, paths: Sequence[str], scratch: Path | None
 ) -> Iterator[SparkSession]:
-    """Spark on all cores of this machine, stopped at the end.
+    """Spark, stopped at the end.
 
     Args:
         module: where the pipeline is; the workers import it first.
         paths: folders that it is imported from, beside the installed packages.
-        scratch: a folder for shuffles and spills.
+        scratch: a folder for shuffles and spills of a Spark on all cores of this machine; None: of
+            the Spark, on however many machines, that spark-submit started this process for, which
+            knows its master, its memory and its folders.
 
     Raises:
         SparkMissing: there is no pyspark, or no Java.
@@ -56,20 +55,19 @@ def session(
     require_spark()
     from pyspark.sql import SparkSession
 
-    scratch.mkdir(parents=True, exist_ok=True)
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [*paths, *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-    os.environ[PIPELINE_MODULE] = module
-    settings = {
-        **_SETTINGS,
-        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
-        "spark.driver.memory": f"{_heap_mib()}m",
-        "spark.local.dir": str(scratch),
+    workers = {
+        "PYTHONPATH": os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])]),
+        PIPELINE_MODULE: module,
     }
-    builder = SparkSession.builder.appName(name).master("local[*]")
-    for key, value in settings.items():
+    os.environ.update(workers)
+    # The path at which workers look for Python, on this machine or in the same image elsewhere.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    if scratch is None:
+        own = {f"spark.executorEnv.{name}": value for name, value in workers.items()}
+    else:
+        own = _on_this_machine(scratch)
+    builder = SparkSession.builder.appName(name)
+    for key, value in {**_SETTINGS, **own}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
@@ -77,6 +75,19 @@ def session(
         yield spark
     finally:
         spark.stop()
+
+
+def _on_this_machine(scratch: Path) -> dict[str, str]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    return {
+        "spark.master": "local[*]",
+        "spark.ui.enabled": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+        "spark.driver.memory": f"{_heap_mib()}m",
+        "spark.local.dir": str(scratch),
+    }
 
 
 def require_spark() -> None:

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,23 +48,9 @@ def fargate(guarded: Guarded) -> Iterator[Fargate]:
     ``variables`` are what a container finds there: the address of its metadata, and the name of the
     run's task definition.
     """
-    ecs, network = guarded.admin.client("ecs"), _network(guarded.admin)
-    ecs.create_cluster(clusterName=CLUSTER)
-    for resource in ("DaemonTask", "RunTask"):
-        _register(ecs, resource, guarded)
-    own = ecs.run_task(
-        cluster=CLUSTER,
-        taskDefinition=f"{CLUSTER}-daemon",
-        launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": network},
-    )["tasks"][0]
-    with _metadata({"Cluster": own["clusterArn"], "TaskARN": own["taskArn"]}) as url:
-        variables = {
-            "ECS_CONTAINER_METADATA_URI_V4": url,
-            "DAGSTER_RUN_TASK_DEFINITION": f"{CLUSTER}-run",
-        }
+    with daemons_task(guarded.admin, guarded.authority.place.roles) as (own, variables):
         made, over = Fargate(variables), threading.Event()
-        arguments = (guarded, made, own["taskArn"], over)
+        arguments = (guarded, made, own, over)
         thread = threading.Thread(target=_run_tasks, args=arguments, daemon=True)
         thread.start()
         try:
@@ -75,6 +61,33 @@ def fargate(guarded: Guarded) -> Iterator[Fargate]:
             for process in made.running.values():
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def daemons_task(admin: World, roles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The cluster, and the ARN of the daemon's task in it with the variables that it finds there.
+
+    Args:
+        roles: ARNs by the templates' names.
+    """
+    ecs, network = admin.client("ecs"), _network(admin)
+    ecs.create_cluster(clusterName=CLUSTER)
+    for resource in ("DaemonTask", "RunTask"):
+        _register(ecs, resource, roles)
+    own = ecs.run_task(
+        cluster=CLUSTER,
+        taskDefinition=f"{CLUSTER}-daemon",
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )["tasks"][0]
+    with _metadata({"Cluster": own["clusterArn"], "TaskARN": own["taskArn"]}) as url:
+        yield (
+            own["taskArn"],
+            {
+                "ECS_CONTAINER_METADATA_URI_V4": url,
+                "DAGSTER_RUN_TASK_DEFINITION": f"{CLUSTER}-run",
+            },
+        )
 
 
 def _run_tasks(guarded: Guarded, made: Fargate, own: str, over: threading.Event) -> None:
@@ -121,11 +134,10 @@ def _start(world: World, made: Fargate, task: dict[str, Any]) -> None:
         )
 
 
-def _register(ecs: Any, resource: str, guarded: Guarded) -> None:
+def _register(ecs: Any, resource: str, roles: Mapping[str, str]) -> None:
     """As the stack makes it, as far as moto and the run launcher look at it."""
     template = platform()["Resources"][resource]["Properties"]
     (container,) = template["ContainerDefinitions"]
-    roles = guarded.authority.place.roles
     ecs.register_task_definition(
         family=template["Family"]["Fn::Sub"].replace("${ClusterName}", CLUSTER),
         requiresCompatibilities=template["RequiresCompatibilities"],

@@ -147,17 +147,20 @@ def guarded_world(
         key = admin.client("kms").create_key()["KeyMetadata"]["Arn"]
         create_bucket(admin.client("s3"), key)
         signing = _signing_key(admin) if signs else ""
-        # As catalog.yaml makes it, of the pipeline that has personal columns.
-        admin.client("lakeformation").create_lf_tag(
-            TagKey="mlops_flight_delays", TagValues=["rows", "personal"]
-        )
+        for pipeline in ("digits", "flight_delays"):
+            # As catalog.yaml makes it.
+            admin.client("lakeformation").create_lf_tag(
+                TagKey=f"mlops_{pipeline}", TagValues=["rows", "personal", "unclassified"]
+            )
         topic, queue = _topic(admin)
+        events = admin.client("sqs").create_queue(QueueName="events")["QueueUrl"]
         place = place_of(key, admin.client("kms").create_key()["KeyMetadata"]["Arn"])
         parameters = {
             "SubnetIds": SUBNETS,
             "SigningKeyArn": signing,
             "SignsPackages": "yes" if signs else "no",
             "AlertTopicArn": topic,
+            "EventsQueueArn": place.arn("sqs", "events"),
         }
         stacks = full() if every_pipeline else None
         authority = Authority(roles(place, parameters, stacks), place)
@@ -170,6 +173,8 @@ def guarded_world(
             "MLOPS_SECURITY_GROUPS": "sg-0123456789abcdef0",
             "MLOPS_KMS_KEY_ARN": key,
             "MLOPS_ALERT_TOPIC_ARN": topic,
+            "MLOPS_EVENTS_QUEUE_URL": events,
+            "MLOPS_METRICS_NAMESPACE": "mlops_assets/tests",
             "MLOPS_LAKE_FORMATION": "true",
             **({"MLOPS_SIGNING_KEY": signing, "MLOPS_VERIFY_KEY": signing} if signs else {}),
         }

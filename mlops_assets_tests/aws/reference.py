@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mlops_assets_tests.aws.authority.credentials import variables
+from mlops_assets_tests.aws.authority.roles import DAGSTER
 from mlops_assets_tests.aws.fargate import Fargate
 from mlops_assets_tests.aws.guarded import Guarded, finished, start
 from mlops_assets_tests.aws.postgres import Cluster
@@ -28,6 +30,7 @@ DATA = ("raw", "clean", "quarantine", "features", "profile")
 WATCHING = ("captures", "served_profile", "skew", "drift")
 ASKED = 40
 _RUN_S = 400
+_ENDS = {"SUCCESS", "FAILURE", "CANCELED"}
 _CAPTURE_S = 60
 
 
@@ -117,6 +120,7 @@ def train(
     guarded: Guarded, tasks: Fargate, postgres: Cluster, database: str, scenes: Sequence[Scene]
 ) -> dict[str, str]:
     """Retrain by the queue, the daemon and a task for each run; {pipeline: how its run ended}."""
+    ((last,),) = postgres.rows("SELECT coalesce(max(id), 0) FROM runs", database)
     with daemon(guarded) as running:
         launched = finished(
             [
@@ -133,17 +137,49 @@ def train(
         deadline = time.monotonic() + _RUN_S
         while time.monotonic() < deadline:
             assert running.poll() is None, (guarded.dagster.root / "daemon.log").read_text()
-            ends = dict(
-                postgres.rows(
-                    "SELECT pipeline_name, status FROM runs"
-                    " WHERE pipeline_name LIKE '%_retraining'",
-                    database,
-                )
-            )
-            if len(ends) == len(scenes) and set(ends.values()) <= {"SUCCESS", "FAILURE"}:
+            found = postgres.rows("SELECT id, pipeline_name, status FROM runs", database)
+            ends = {name: status for row, name, status in found if row > last}
+            if len(ends) == len(scenes) and set(ends.values()) <= _ENDS:
                 return {name.removesuffix("_retraining"): end for name, end in ends.items()}
             time.sleep(0.5)
     raise TimeoutError(f"{ends} after {_RUN_S} s. {tasks.said()}")
+
+
+def mlops(guarded: Guarded, *arguments: str, role: str = DAGSTER) -> Run:
+    """A person's command, with the role that Dagster has, or another one."""
+    identity = variables(guarded.dagster.moto, role)
+    program = "from mlops_assets.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**guarded.dagster.environment, **identity, "COLUMNS": "200"},
+        cwd=guarded.dagster.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_RUN_S,
+    )
+    return Run(done.returncode == 0, done.stdout + done.stderr)
+
+
+@contextmanager
+def forbidden(guarded: Guarded, action: str) -> Iterator[list[str]]:
+    """Dagster's role without an action; what was refused meanwhile, when it is over."""
+    whole = guarded.authority.roles
+    with refusals(guarded) as refused:
+        guarded.authority.roles = whole.without(DAGSTER, action)
+        try:
+            yield refused
+        finally:
+            guarded.authority.roles = whole
+
+
+@contextmanager
+def refusals(guarded: Guarded) -> Iterator[list[str]]:
+    """What is refused meanwhile, as it should be."""
+    refused: list[str] = []
+    yield refused
+    refused += guarded.authority.refused
+    guarded.authority.refused.clear()
 
 
 def ask(guarded: Guarded, scene: Scene) -> set[str]:
@@ -185,7 +221,14 @@ def until_captured(guarded: Guarded, scene: Scene, wanted: set[str]) -> set[str]
 
 
 def tick(guarded: Guarded) -> dict[str, dict[str, Any]]:
-    """Each sensor evaluated once; {name: what it said}."""
+    """Each sensor evaluated once, one of them with an event; {name: what it said}."""
+    event = {
+        "id": "e", "source": "aws.sagemaker", "detail-type": "SageMaker Endpoint State Change",
+        "detail": {"EndpointName": FLIGHTS.slug, "EndpointStatus": "IN_SERVICE"},
+    }  # fmt: skip
+    guarded.admin.client("sqs").send_message(
+        QueueUrl=guarded.dagster.settings["MLOPS_EVENTS_QUEUE_URL"], MessageBody=json.dumps(event)
+    )
     (run,) = finished([start(guarded.dagster, "mlops_assets_tests.aws.tick")])
     assert run.success, run.output[-3000:]
     said = [json.loads(line) for line in run.output.splitlines() if line.startswith('{"sensor"')]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import yaml
 
 from mlops_assets_tests.delivery.scripts import ROOT
 
-NBSTRIPOUT = Path(sys.executable).with_name("nbstripout")
+PRE_COMMIT = Path(sys.executable).with_name("pre-commit")
 
 
 def hooks() -> dict[str, dict[str, Any]]:
@@ -65,28 +67,68 @@ def test_a_shell_in_a_subprocess_is_found(tmp_path: Path) -> None:
     assert "S602" in done.stdout
 
 
-@pytest.mark.integration
-@pytest.mark.skipif(not NBSTRIPOUT.is_file(), reason="nbstripout is not installed (extra: deploy)")
-def test_outputs_of_a_notebook_are_stripped(tmp_path: Path) -> None:
-    """Rows of a customer, shown in a cell and committed with it."""
-    assert hooks()["notebook-outputs"]["entry"] == ".venv/bin/nbstripout"
-    output = {"output_type": "stream", "name": "stdout", "text": ["a customer's row"]}
-    cell = {
-        "cell_type": "code",
-        "execution_count": 3,
-        "id": "a",
-        "metadata": {},
-        "outputs": [output],
-        "source": ["rows"],
+NOTEBOOK = """{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code",
+"id": "a", "metadata": {}, "execution_count": 3, "source": ["rows"], "outputs": [
+{"output_type": "stream", "name": "stdout", "text": ["a customer's row"]}]}]}
+"""
+# In parts, or this file would be a finding itself.
+SECRET = "pass" + "word = 'correct-horse-battery'\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Git in a repository with this project's hooks, whose linters find nothing."""
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / ".pre-commit-config.yaml", tmp_path)
+    shutil.copy(ROOT / "deploy/audit.py", tmp_path / "deploy")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (tmp_path / ".gitignore").write_text("/*\n!/notebooks\n")
+    (tmp_path / "Makefile").write_text("lint-style lint-types lint-imports:\n")
+    people = {
+        f"GIT_{who}_{what}": "a@b.c"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
     }
-    notebook = tmp_path / "a.ipynb"
-    notebook.write_text(
-        json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-    )
-    subprocess.run([str(NBSTRIPOUT), str(notebook)], check=True)
-    stripped = json.loads(notebook.read_text())["cells"][0]
-    assert (stripped["source"], stripped["outputs"]) == (["rows"], [])
-    assert stripped["execution_count"] is None
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "MAKE"))}
+    environment = {**kept, **people, "PRE_COMMIT_HOME": str(tmp_path / "home")}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert run("git", "init", "-q").returncode == 0
+    assert run("git", "add", "--force", ".pre-commit-config.yaml").returncode == 0
+    installed = run(".venv/bin/pre-commit", "install")
+    assert installed.returncode == 0, installed.stderr
+    (tmp_path / "notebooks").mkdir()
+    return run
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not PRE_COMMIT.is_file(), reason="pre-commit is not installed (extra: deploy)")
+def test_a_commit_with_a_notebooks_outputs_or_a_secret_is_refused(
+    checkout: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Rows of a customer, shown in a cell and committed with it; a password that was to go away."""
+    notebook, module = tmp_path / "notebooks/a.ipynb", tmp_path / "notebooks/a.py"
+    notebook.write_text(NOTEBOOK)
+    module.write_text(SECRET)
+    checkout("git", "add", "notebooks")
+    refused = checkout("git", "commit", "-m", "both")
+    assert refused.returncode == 1
+    assert "files were modified by this hook" in refused.stderr
+    assert "notebooks/a.py:1: Secret Keyword" in refused.stderr
+    # The output is gone from the file, so that what is left to do is to add it again.
+    cell = json.loads(notebook.read_text())["cells"][0]
+    assert (cell["source"], cell["outputs"], cell["execution_count"]) == (["rows"], [], None)
+
+    module.write_text("x = 1\n")
+    checkout("git", "add", "notebooks")
+    taken = checkout("git", "commit", "-m", "neither")
+    assert taken.returncode == 0, taken.stderr
+    assert "customer" not in checkout("git", "show").stdout
 
 
 def test_no_notebook_is_kept_but_as_a_script() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from mlops_assets_tests.delivery.scripts import ROOT
+from mlops_assets_tests.deploy.template import FOLDER, parse
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ZIZMOR = Path(sys.executable).with_name("zizmor")
@@ -56,6 +58,43 @@ def test_only_jobs_that_take_a_role_get_a_token() -> None:
         runs = [step.get("run", "") for step in job.get("steps", [])]
         called = job.get("uses", "").endswith("/release.yml")
         assert asks == (called or "deploy/pipelines/assume-role.sh" in runs), name
+
+
+# The variable of the role that a job takes: the template of that role, and what its job is.
+ROLES = {
+    "CI_ROLE_ARN": ("iam.yaml", "CiRole", "environment:${GitHubEnvironment}"),
+    "DEPLOY_ROLE_ARN": ("release.yaml", "ReleaserRole", "environment:${GitHubEnvironment}"),
+    "BRANCH_ROLE_ARN": ("branches.yaml", "BranchRole", "pull_request"),
+}
+
+
+@pytest.mark.parametrize("variable", ROLES)
+def test_a_job_is_whom_its_role_trusts(variable: str) -> None:
+    """GitHub's token says the job's environment, else the event or branch: a role that trusts one
+    of the three gives nothing to the others, and that is seen first in the account."""
+    (job,) = (
+        job for _, job in jobs() if f"vars.{variable}" in job.get("env", {}).get("AWS_ROLE_ARN", "")
+    )
+    template, name, subject = ROLES[variable]
+    role = parse(FOLDER / template)["Resources"][name]["Properties"]
+    assert f"repo:${{GitHubRepository}}:{subject}" in json.dumps(role["AssumeRolePolicyDocument"])
+    assert ("environment" in job) == subject.startswith("environment:")
+
+
+def test_the_images_job_is_of_the_environment_that_the_role_trusts_unasked() -> None:
+    """The iam stack with its defaults, and an environment that no workflow has."""
+    deploy = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+    trusted = parse(FOLDER / "iam.yaml")["Parameters"]["GitHubEnvironment"]["Default"]
+    assert deploy["image"]["environment"] == trusted
+
+
+def test_every_variable_is_written_down_and_no_other() -> None:
+    """A variable that nobody knows to set: the release then starts with an empty word."""
+    read = {name for path in WORKFLOWS for name in re.findall(r"vars\.(\w+)", path.read_text())}
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (ROOT / "docs/security.md").read_text(), re.M)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} == read
+    steps = (ROOT / "docs/deploy.md").read_text()
+    assert set(re.findall(r"`(\w+_ROLE_ARN)`", steps)) <= read
 
 
 def test_by_default_a_workflow_may_only_read() -> None:

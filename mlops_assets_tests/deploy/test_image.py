@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.containers.serve_settings import ServeSettings
+from mlops_assets.resources.emr.requests import PYTHON
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mlops_assets"
@@ -60,7 +61,7 @@ def test_the_server_answers_outside_its_own_host(monkeypatch: pytest.MonkeyPatch
     assert settings.workers >= 1
 
 
-@pytest.mark.parametrize("stage", ["sagemaker", "gpu", "dagster"])
+@pytest.mark.parametrize("stage", ["sagemaker", "gpu", "spark", "dagster"])
 def test_stages_end_as_they_are_run(stage: str) -> None:
     """A shell that keeps SIGTERM to itself; a health check beside SageMaker's own."""
     instructions = _stages()[stage]
@@ -80,9 +81,20 @@ def test_images_are_built_on_what_somebody_chose() -> None:
     """A base that is another one tomorrow."""
     text = (ROOT / "deploy/docker/Dockerfile").read_text()
     outside = re.findall(r"^FROM (\S*[/:]\S*)", text, re.M)
-    assert len(outside) == 3
+    assert len(outside) == 4
     assert all(re.search(r"@\$\{[A-Z]+_DIGEST\}$", base) for base in outside)
     assert not re.search(r"^ARG [A-Z]+_DIGEST=", text, re.M)
+
+
+def test_spark_has_the_same_python_wherever_it_runs() -> None:
+    """Drivers and executors that look for a Python that their image has not."""
+    assert _stages()["emr"][-1] == ["USER", "hadoop:hadoop"]
+    assert any(f"{Path(PYTHON).parent}/pip" in words for words in _stages()["emr"])
+    assert not any(
+        "requirements-spark.lock" in word for words in _stages()["emr"] for word in words
+    )
+    installed = [word for words in _stages()["spark"] for word in words]
+    assert any(word.startswith("openjdk-17-jre-headless=") for word in installed)
 
 
 def test_the_image_for_gpus_has_the_same_xgboost() -> None:

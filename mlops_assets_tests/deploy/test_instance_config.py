@@ -55,6 +55,6 @@ def test_only_storage_differs() -> None:
 def test_no_secret_stands_in_the_file() -> None:
     """A password typed where only the name of its variable belongs."""
     image = yaml.safe_load(IMAGE.read_text())
-    database = image["storage"]["postgres"]["postgres_db"]
+    database = image["storage"]["custom"]["config"]["postgres_db"]
     assert database["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
     assert database["username"] == {"env": "DAGSTER_POSTGRES_USER"}

@@ -31,6 +31,7 @@ _MLFLOW = "MLflow's client, through SageMaker's plugin"
 _REDSHIFT = "ExecuteStatement without a secret asks it of its caller"
 # Allowed, and called by no name in our code.
 INDIRECT = {
+    "emr-serverless:TagResource": "the tags in StartJobRun",
     "glue:CreateDatabase": _ICEBERG,
     "glue:CreateTable": _ICEBERG,
     "glue:GetDatabase": _ICEBERG,
@@ -54,7 +55,6 @@ INDIRECT = {
     "lakeformation:GetDataAccess": "Athena asks it as its caller, for a governed table",
     "redshift-serverless:GetCredentials": _REDSHIFT,
     "redshift:GetClusterCredentials": _REDSHIFT,
-    "secretsmanager:GetSecretValue": "ExecuteStatement with a secret asks it of its caller",
     "s3:AbortMultipartUpload": _PARTS,
     "s3:GetBucketLocation": "pyarrow asks for the bucket's region",
     "s3:ListBucketMultipartUploads": _PARTS,
@@ -82,6 +82,7 @@ def _policy(template: Template, names: list[str]) -> list[Statement]:
         AlertTopicArn=TOPIC,
         EventsQueueArn=QUEUE,
         TrackingServerArn=TRACKING,
+        EmrApplicationId="00f0",
     )
 
 
@@ -118,6 +119,19 @@ def test_what_removes_an_environment_is_allowed_to_who_does_and_to_no_worker() -
     assert "sagemaker:DeleteModel" in called
     assert called <= iam.actions(_policy(FULL, ["EnvironmentsPolicy"]))
     assert "sagemaker:DeleteModel" not in iam.actions(_policy(FULL, WORKER))
+
+
+def test_the_branchs_role_may_what_its_workflow_does_and_no_more() -> None:
+    """`mlops env delete` that stops half-way in CI; or a role that grows beyond the command."""
+    session = PACKAGE / "resources" / "sagemaker" / "session.py"
+    called = set(needed_actions([*ENVIRONMENTS.glob("*.py"), session]))
+    role = iam.actions(
+        iam.statements(FULL, ["BranchThingsPolicy", "BranchLakePolicy"], GitHubRepository="o/n")
+    )
+    # The rest of what people may who make environments by hand; and what the stacks put out.
+    people = iam.actions(_policy(FULL, ["EnvironmentsPolicy"]))
+    assert called <= role
+    assert role == people | {"cloudformation:DescribeStacks"}
 
 
 def test_what_is_allowed_is_called(needed: Mapping[str, str]) -> None:

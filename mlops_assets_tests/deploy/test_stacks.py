@@ -1,7 +1,6 @@
 """The stacks in their order: each parameter comes from an earlier one, from a person, or a default.
 
-As far as moto goes, they are also deployed: keys, lake, repositories, events and roles. It knows no
-Fn::Cidr, no Aurora and no MLflow; so cfn-lint is the templates' first test.
+Those that moto can make are also deployed: test_stacks_deployed.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,11 +34,15 @@ TOLD = {stack.name: set(stacks.told(stack)) for stack in stacks.ORDER}
 PEOPLE = {
     "network": {"S3PrefixListId"},
     "catalog": {"Pipeline", "Slug"},
+    "firehose": {"Pipeline", "Slug"},
     "ingress": {
         "CertificateArn", "ClientCidr", "HostName", "OidcAuthorizationEndpoint", "OidcIssuer",
         "OidcTokenEndpoint", "OidcUserInfoEndpoint", "ReadersClientId", "WritersClientId",
     },
     "dagster": {"ImageDigest", "ImageOfJobsDigest"},
+    "search": {"LogReadersRoleArn"},
+    "spark": {"SparkImageDigest"},
+    "branches": {"GitHubRepository"},
     "cicd": {"ConnectionArn", "ProductionRoleArn", "PythonDigest", "Repository", "StagingRoleArn"},
 }  # fmt: skip
 
@@ -132,79 +134,3 @@ def test_what_was_given_stays_and_outputs_are_followed() -> None:
         )
     }
     assert found == {"KmsKeyArn": "new", "CaptureDays": "(as before)"}
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[Any]:
-    import boto3
-    from moto import mock_aws
-
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        account = stacks.Account(boto3.client("cloudformation"))
-        # moto keeps what is conditioned away as null; so everything is given.
-        given = {
-            "kms": {"SignsPackages": "yes"},
-            "lake": {},
-            "ecr": {},
-            "events": {"AlertEmail": "ada@example.com"},
-            "iam": {
-                "Approval": "manual",
-                "DatabaseSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:d",
-                "GitHubRepository": "ours/mlops",
-                "SubnetIds": "subnet-1,subnet-2",
-                "TrackingServerArn": "arn:aws:sagemaker:us-east-1:123456789012:"
-                "mlflow-tracking-server/mlops",
-                "VpcId": "vpc-1",
-            },
-        }
-        for name, values in given.items():
-            assert account.deploy(stacks.named(name), f"mlops-{name}", values).endswith("created")
-        yield account
-
-
-@pytest.mark.integration
-@pytest.mark.filterwarnings("ignore:Tried to parse")
-def test_references_between_stacks_resolve(account: Any) -> None:
-    """A bucket under another key, or a role whose policies are about nothing."""
-    import boto3
-
-    outputs = {name: found["value"] for name, found in account.outputs().items()}
-    encryption = boto3.client("s3").get_bucket_encryption(Bucket=outputs["Bucket"])
-    rule = encryption["ServerSideEncryptionConfiguration"]["Rules"][0]
-    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == outputs["KmsKeyArn"]
-    iam = boto3.client("iam")
-    everything = ""
-    for policy in iam.list_policies(Scope="Local", MaxItems=1000)["Policies"]:
-        version = {"PolicyArn": policy["Arn"], "VersionId": policy["DefaultVersionId"]}
-        everything += str(iam.get_policy_version(**version)["PolicyVersion"]["Document"])
-    for used in ("Bucket", "KmsKeyArn", "RoleArn", "SigningKeyArn", "AlertTopicArn"):
-        assert outputs[used] in everything, used
-    assert "ecs:RunTask" in everything  # by a policy that is attached from its own side
-
-
-@pytest.mark.integration
-def test_the_environment_is_ready_to_be_read(account: Any) -> None:
-    """Exports that a shell splits, or whose names the settings do not know."""
-    from mlops_assets.settings import Settings
-
-    lines = account.environment()
-    assert lines[0] == "export MLOPS_ENV=aws"
-    names = [re.fullmatch(r"export (MLOPS_\w+)=\S+", line) for line in lines]
-    assert all(names)
-    known = {f"MLOPS_{name.upper()}" for name in Settings.model_fields}
-    assert {match[1] for match in names if match} <= known
-    assert any(line.startswith("export MLOPS_BUCKET=") for line in lines)
-
-
-@pytest.mark.integration
-def test_a_stack_is_brought_up_to_date(account: Any) -> None:
-    """A second deployment that fails, or that falls back to the defaults."""
-    said = account.deploy(stacks.named("lake"), "mlops-lake", {"CaptureDays": "30"})
-    assert said in ("mlops-lake: updated", "mlops-lake: as it should be")
-    found = account.cloudformation.describe_stacks(StackName="mlops-lake")["Stacks"][0]
-    assert {"CaptureDays": "30"}.items() <= {
-        p["ParameterKey"]: p["ParameterValue"] for p in found["Parameters"]
-    }.items()

@@ -15,17 +15,40 @@ _WHOLE = ("tinyint", "smallint", "int", "integer", "bigint")
 
 
 def places(database: str, table: str) -> dict[str, str]:
-    """{value of the partition column: where the partition's objects lie}."""
+    """{value of the partition column: where the partition's objects lie}.
+
+    Raises:
+        SourceError: the table has partitions that Glue does not know, or none: nothing would ever
+            be read of it.
+    """
     pages = client("glue").get_paginator("get_partitions")
     listed = patiently(
         lambda: pages.paginate(
             DatabaseName=database, TableName=table, ExcludeColumnSchema=True
         ).build_full_result()
     )
+    if not listed["Partitions"]:
+        _require_partitions(database, table)
     return {
         str(each["Values"][0]): str(each.get("StorageDescriptor", {}).get("Location", ""))
         for each in listed["Partitions"]
     }
+
+
+def _require_partitions(database: str, table: str) -> None:
+    """Pass only where partitions can come yet."""
+    found = patiently(lambda: client("glue").get_table(DatabaseName=database, Name=table))["Table"]
+    kind = found.get("Parameters", {}).get("table_type", "")
+    if kind.upper() == "ICEBERG":
+        raise SourceError(
+            f"table {database}.{table} is Iceberg's, whose partitions Glue does not know: read it "
+            "by IcebergSource (mlops_assets.resources.iceberg_source)"
+        )
+    if not found.get("PartitionKeys"):
+        raise SourceError(
+            f"table {database}.{table} has no partition column: partition it, or read it by a "
+            "source of your own"
+        )
 
 
 @lru_cache

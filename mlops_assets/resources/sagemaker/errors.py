@@ -45,6 +45,7 @@ _TRANSIENT_CODES = frozenset(
 )
 _NOT_FOUND_CODES = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
 _NOT_FOUND_MESSAGE = re.compile(r"could not find|not found|does not exist|cannot find", re.I)
+_EXISTS_CODES = frozenset({"ConflictException", "ResourceInUse"})
 _EXISTS_MESSAGE = re.compile(r"already exist", re.I)
 
 
@@ -68,7 +69,7 @@ def is_not_found(error: BaseException) -> bool:
 
 def already_exists(error: BaseException) -> bool:
     code = error_code(error)
-    return code == "ResourceInUse" or (
+    return code in _EXISTS_CODES or (
         code == "ValidationException" and bool(_EXISTS_MESSAGE.search(error_message(error)))
     )
 

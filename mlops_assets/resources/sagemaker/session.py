@@ -3,11 +3,15 @@
 Here: how a boto3 client is made, once, when it is first needed. Not here: any request.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.sagemaker.jobs.guard import Guard
 
 
 class SageMakerResource(dg.ConfigurableResource):
@@ -61,6 +65,20 @@ class SageMakerResource(dg.ConfigurableResource):
         """Records of the online feature store; groups are made by `client`."""
         return self._client("sagemaker-featurestore-runtime")
 
+    def require_allowed(self, operation: str, params: Mapping[str, Any]) -> None:
+        """Of a request that comes at the end of others: see to its limits before they are sent.
+
+        Raises:
+            LimitExceeded: naming the bound, the value and the remedy.
+        """
+        if self.guard:
+            self._limits().check(self.client(), operation, params)
+
+    def _limits(self) -> "Guard":
+        from mlops_assets.resources.sagemaker.jobs.guard import Guard
+
+        return Guard.from_json(self.guard)
+
     def _endpoint(self) -> str | None:
         if self.local_home is None:
             return None
@@ -74,10 +92,8 @@ class SageMakerResource(dg.ConfigurableResource):
         key = (service, endpoint)
         if key not in self._clients:
             client = self._open(service, endpoint)
-            if service == "sagemaker" and self.guard:
-                from mlops_assets.resources.sagemaker.jobs.guard import Guard
-
-                Guard.from_json(self.guard).watch(client)
+            if service in ("sagemaker", "application-autoscaling") and self.guard:
+                self._limits().watch(client)
             self._clients[key] = client
         return self._clients[key]
 

@@ -66,6 +66,8 @@ def _s3(operation: Operation, request: Request, place: Place) -> Iterator[Grant]
     ):
         if value := request.header(header):
             context[key] = value
+    if action == "ListBucket" and "Prefix" in operation.params:
+        context["s3:prefix"] = operation.params["Prefix"]
     keys = [*operation.params.get("Keys", ()), *filter(None, [operation.params.get("Key")])]
     for resource in [f"{bucket}/{key}" for key in keys] or [bucket]:
         yield Grant(f"s3:{action}", resource, context)

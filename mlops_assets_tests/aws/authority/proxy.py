@@ -19,7 +19,12 @@ from xml.sax.saxutils import escape
 from mlops_assets_tests.aws.authority.credentials import Credentials, CredentialsRefused
 from mlops_assets_tests.aws.authority.grant import Grant, Place
 from mlops_assets_tests.aws.authority.grants import grants
-from mlops_assets_tests.aws.authority.operations import Request, UnknownRequest, operation
+from mlops_assets_tests.aws.authority.operations import (
+    Operation,
+    Request,
+    UnknownRequest,
+    operation,
+)
 from mlops_assets_tests.aws.authority.roles import Roles
 
 _CREDENTIALS = "/-/credentials/"
@@ -38,7 +43,8 @@ class Refused(Exception):
 class Authority:
     """Who may what, and what was asked: shared by all ports.
 
-    ``refused`` and ``unknown`` hold a line for each request that was not answered.
+    ``refused`` and ``unknown`` hold a line for each request that was not answered; ``made`` holds
+    what was asked for of the answered ones that make something in SageMaker.
     """
 
     def __init__(self, roles: Roles, place: Place) -> None:
@@ -46,6 +52,7 @@ class Authority:
         self.credentials = Credentials()
         self.refused: list[str] = []
         self.unknown: list[str] = []
+        self.made: list[Operation] = []
         self.answered = 0
 
     def admit(self, request: Request) -> None:
@@ -70,6 +77,8 @@ class Authority:
                 text = _sentence(grant, grant.role or role, self.place)
                 self.refused.append(text)
                 raise Refused("AccessDeniedException", text)
+        if asked.service == "sagemaker" and asked.name.startswith("Create"):
+            self.made.append(asked)
         self.answered += 1
 
 

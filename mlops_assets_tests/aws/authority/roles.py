@@ -20,6 +20,8 @@ from mlops_assets_tests.deploy.policy import Statement
 from mlops_assets_tests.deploy.template import Template, platform
 
 DAGSTER, EXECUTION = "DagsterRole", "ExecutionRole"
+# A person's, which the account's owner makes of Dagster's policies and the one for approvals.
+APPROVER = "Approver"
 # Policies of the lake's bucket and of its key themselves: resource, and where its document is.
 _BUCKET, _KEY = ("LakeBucketPolicy", "PolicyDocument"), ("Key", "KeyPolicy")
 
@@ -125,6 +127,11 @@ def roles(place: Place, parameters: Mapping[str, Any], template: Template | None
         for role, names in _policies(template).items()
         if role in place.roles
     }
+    approvals = "ApproverPolicy"
+    held[APPROVER] = [
+        *held.get(DAGSTER, ()),
+        *((approvals, statement) for statement in own(approvals, "PolicyDocument")),
+    ]
     return Roles(held, own(*_BUCKET), own(*_KEY), place.key_arn)
 
 

@@ -6,7 +6,7 @@ allowed (guard.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,30 @@ KINDS: Mapping[str, JobKind] = {
     "CreateTransformJob": TRANSFORM,
     "CreateHyperParameterTuningJob": TUNING,
 }
-OPERATIONS = (*KINDS, "CreateEndpointConfig")
+SCALING = "RegisterScalableTarget"
+OPERATIONS = (*KINDS, "CreateEndpointConfig", SCALING)
+
+
+@dataclass(frozen=True)
+class Use:
+    """Instances of one type.
+
+    Args:
+        count: most of them at a time.
+        hours: instance-hours at most; None: the request sets no bound.
+        reserved: instance-hours that are put aside until it has ended.
+    """
+
+    instance_type: str
+    count: int
+    hours: float | None
+    reserved: float
+
+    @property
+    def usd(self) -> float:
+        """What is put aside for it, by list price; nothing where no price is known."""
+        price = prices().instances.get(self.instance_type)
+        return price.usd * self.reserved if price else 0.0
 
 
 @dataclass(frozen=True)
@@ -38,37 +61,50 @@ class Ask:
     """One request.
 
     Args:
-        fleet: (instance type, most of them at a time).
-        hours: instance-hours of each type at most; None: the request sets no bound.
-        reserved: instance-hours of each type that are put aside until it has ended.
+        ways: what it may run on, of which it takes one: of several the greatest bounds it, figure
+            by figure. (The jobs of a search may take different ones; no mixture is more.)
     """
 
     operation: str
     name: str
     pipeline: str
-    fleet: tuple[tuple[str, int], ...]
-    hours: tuple[float, ...] | None
-    reserved: tuple[float, ...]
+    ways: tuple[tuple[Use, ...], ...]
+
+    @property
+    def types(self) -> list[str]:
+        """All that it may run on; of a fleet that is scaled the configuration says it."""
+        return sorted({use.instance_type for way in self.ways for use in way} - {""})
 
     @property
     def instances(self) -> int:
-        return sum(count for _, count in self.fleet)
+        return max((sum(use.count for use in way) for way in self.ways), default=0)
+
+    @property
+    def hours(self) -> float | None:
+        """Instance-hours at most; None where the request sets no bound."""
+        bounded = [[use.hours for use in way if use.hours is not None] for way in self.ways]
+        everything = any(bounded) and [*map(len, bounded)] == [*map(len, self.ways)]
+        return max(map(sum, bounded)) if everything else None
 
     @property
     def unpriced(self) -> list[str]:
         """The instance types that no price is known of."""
-        return sorted({name for name, _ in self.fleet} - prices().instances.keys())
+        return sorted(set(self.types) - prices().instances.keys())
 
     @property
     def usd(self) -> float:
-        """What is put aside for it, by list price; of unpriced instances nothing."""
-        table = prices().instances
-        pairs = zip(self.fleet, self.reserved, strict=True)
-        return sum(table[name].usd * hours for (name, _), hours in pairs if name in table)
+        """What is put aside for it, by list price; for unpriced instances nothing."""
+        return max((sum(use.usd for use in way) for way in self.ways), default=0.0)
 
 
 def ask_of(operation: str, params: Mapping[str, Any]) -> Ask:
-    """What a request for jobs or an endpoint's configuration asks for."""
+    """What a request for jobs, an endpoint's configuration or its scaling asks for."""
+    if operation == SCALING:
+        resource = str(params["ResourceId"])  # endpoint/NAME/variant/VARIANT
+        endpoint = resource.split("/")[1]
+        most = (Use("", int(params["MaxCapacity"]), None, 0.0),)
+        # An endpoint is called by its pipeline's slug.
+        return Ask(operation, resource, endpoint.replace("-", "_"), (most,))
     tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
     pipeline = tags.get("mlops:pipeline", "")
     if operation == "CreateEndpointConfig":
@@ -78,55 +114,69 @@ def ask_of(operation: str, params: Mapping[str, Any]) -> Ask:
             *params.get("ShadowProductionVariants", ()),
         ]
         fleet = tuple(
-            (v["InstanceType"], v.get("InitialInstanceCount", 1))
+            Use(v["InstanceType"], v.get("InitialInstanceCount", 1), None, 0.0)
             for v in variants
             if "InstanceType" in v
         )
-        return Ask(operation, name, pipeline, fleet, None, tuple(0.0 for _ in fleet))
+        return Ask(operation, name, pipeline, (fleet,))
     name = str(params.get(KINDS[operation].name_member, ""))
     if operation == "CreateHyperParameterTuningJob":
-        fleet, hours = _of_search(params)
-    else:
-        cluster = (
-            params.get("ResourceConfig")
-            or params.get("ProcessingResources", {}).get("ClusterConfig")
-            or params.get("TransformResources")
-            or {}
-        )
-        fleet, seconds = _fleet(cluster), _seconds(params)
-        hours = tuple(count * seconds / _HOUR_S for _, count in fleet)
-    if operation == "CreateTransformJob":
-        reserved = tuple(count * _TRANSFORM_S / _HOUR_S for _, count in fleet)
-        return Ask(operation, name, pipeline, fleet, None, reserved)
-    return Ask(operation, name, pipeline, fleet, hours, hours)
+        return Ask(operation, name, pipeline, _of_search(params))
+    cluster = (
+        params.get("ResourceConfig")
+        or params.get("ProcessingResources", {}).get("ClusterConfig")
+        or params.get("TransformResources")
+        or {}
+    )
+    bounded = operation != "CreateTransformJob"
+    hours = (_seconds(params) if bounded else _TRANSFORM_S) / _HOUR_S
+    fleet = tuple(
+        Use(kind, count, count * hours if bounded else None, count * hours)
+        for kind, count in _fleet(cluster)
+    )
+    return Ask(operation, name, pipeline, (fleet,))
 
 
-def _of_search(params: Mapping[str, Any]) -> tuple[tuple[tuple[str, int], ...], tuple[float, ...]]:
-    """A search runs so many jobs at once, and no more jobs and no longer than it is told."""
+def _of_search(params: Mapping[str, Any]) -> tuple[tuple[Use, ...], ...]:
+    """A search runs so many jobs at once, and no more jobs and no longer than it is told.
+
+    Each job is of one definition, on one of its instance types: what all jobs take together, times
+    what the dearest takes, is the most.
+    """
     limits = params.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
     parallel = int(limits.get("MaxParallelTrainingJobs", 1))
-    jobs = int(limits.get("MaxNumberOfTrainingJobs", 0))
-    longest = limits.get("MaxRuntimeInSeconds")
     single = params.get("TrainingJobDefinition")
     definitions = [single] if single else list(params.get("TrainingJobDefinitions", ()))
-    fleet: list[tuple[str, int]] = []
-    hours: list[float] = []
-    for definition in definitions:
-        # Of alternates each counts, as if the service took all of them: refused rather too soon.
-        several = definition.get("HyperParameterTuningResourceConfig", {})
-        for name, count in _fleet(definition.get("ResourceConfig") or several):
-            bounds = [jobs * count * _seconds(definition)] if jobs else []
-            bounds += [parallel * count * int(longest)] if longest else []
-            fleet.append((name, parallel * count))
-            hours.append(min(bounds, default=parallel * count * _seconds(definition)) / _HOUR_S)
-    return tuple(fleet), tuple(hours)
+    longest_job = max(map(_seconds, definitions), default=_DAY_S)
+    # Of all jobs together.
+    seconds = int(limits.get("MaxNumberOfTrainingJobs", parallel)) * longest_job
+    if "MaxRuntimeInSeconds" in limits:
+        seconds = min(seconds, parallel * int(limits["MaxRuntimeInSeconds"]))
+    return tuple(
+        tuple(
+            Use(name, parallel * count, count * seconds / _HOUR_S, count * seconds / _HOUR_S)
+            for name, count in fleet
+        )
+        for definition in definitions
+        for fleet in _alternatives(definition)
+    )
+
+
+def _alternatives(definition: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], ...]]:
+    """What a job of a definition may run on, of which it takes one."""
+    several = definition.get("HyperParameterTuningResourceConfig", {})
+    if "ResourceConfig" in definition or "InstanceConfigs" not in several:
+        yield _fleet(definition.get("ResourceConfig") or several)
+    else:
+        for each in several["InstanceConfigs"]:
+            yield _fleet(each)
 
 
 def _fleet(cluster: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    groups = cluster.get("InstanceGroups") or cluster.get("InstanceConfigs") or [cluster]
+    """(Instance type, how many), of groups that a job has together."""
     return tuple(
         (str(group["InstanceType"]), int(group.get("InstanceCount", 1)))
-        for group in groups
+        for group in cluster.get("InstanceGroups") or [cluster]
         if "InstanceType" in group
     )
 

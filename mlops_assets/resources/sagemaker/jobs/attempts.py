@@ -99,11 +99,7 @@ def check_hash(client: Client, kind: JobKind, job: Mapping[str, Any], wanted: Wa
     Raises:
         JobNameTaken: its spec-hash tag differs or is missing.
     """
-    arn = kind.arn(job)
-    tags = patiently(
-        lambda: client().get_paginator("list_tags").paginate(ResourceArn=arn).build_full_result()
-    )["Tags"]
-    theirs = {tag["Key"]: tag["Value"] for tag in tags}.get(SPEC_HASH_TAG)
+    theirs = {tag["Key"]: tag["Value"] for tag in _tags(client, kind, job)}.get(SPEC_HASH_TAG)
     if theirs != wanted.spec_hash:
         differing = ", ".join(_differing(job, wanted.request)) or "what Describe does not show"
         raise JobNameTaken(
@@ -111,6 +107,15 @@ def check_hash(client: Client, kind: JobKind, job: Mapping[str, Any], wanted: Wa
             f"in {differing} (its tag {SPEC_HASH_TAG} is {theirs}, ours is {wanted.spec_hash}). "
             f"Change {kind.name_member}"
         )
+
+
+def _tags(client: Client, kind: JobKind, job: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Those of its description, where the service shows them there; SageMaker asks for a list."""
+    if "Tags" in job:
+        return list(job["Tags"])
+    pages = client().get_paginator("list_tags").paginate(ResourceArn=kind.arn(job))
+    found: list[dict[str, str]] = patiently(pages.build_full_result)["Tags"]
+    return found
 
 
 def _differing(job: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from mlops_assets.resources.sagemaker.jobs import attempts, outcome
 from mlops_assets.resources.sagemaker.jobs.driver import INTERRUPTIONS, Driver, QuotaInUse
 from mlops_assets.resources.sagemaker.jobs.follow import Context, Follower, Listener, heard
 from mlops_assets.resources.sagemaker.jobs.instances import on_each_instance
-from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind
+from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind, JobService
 from mlops_assets.resources.sagemaker.jobs.patience import Budget, Patience
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG, request_digest, tag_list
 from mlops_assets.resources.sagemaker.pipes import LogMessageReader, ObjectContextInjector
@@ -28,7 +28,6 @@ from mlops_assets.resources.sagemaker.requests import Placement
 
 if TYPE_CHECKING:
     from mlops_assets.objects import Objects
-    from mlops_assets.resources.sagemaker.session import SageMakerResource
 
 
 class _NoRoom(Exception):
@@ -59,7 +58,7 @@ class PipesJobClient(dg.PipesClient, TreatAsResourceParam):
 
     def __init__(
         self,
-        sagemaker: SageMakerResource,
+        sagemaker: JobService,
         objects: Callable[[], Objects],
         bucket: str,
         *,
@@ -260,7 +259,7 @@ class PlacedJobClient(PipesJobClient):
 
     def __init__(
         self,
-        sagemaker: SageMakerResource,
+        sagemaker: JobService,
         objects: Callable[[], Objects],
         bucket: str,
         placement: Placement | None = None,

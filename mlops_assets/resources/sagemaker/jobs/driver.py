@@ -34,7 +34,7 @@ class Driver:
     """Drives jobs of one kind.
 
     Args:
-        client: gives SageMaker's client; asked for each call.
+        client: gives the service's client; asked for each call.
         poll_interval: seconds between two looks.
         log: what a user should read on the way.
         budget: of the waits for capacity and quota.
@@ -99,10 +99,10 @@ class Driver:
             job = self._described(name)
             if job is None:
                 raise dg.Failure(
-                    f"{self.kind.title} {name} vanished while it was followed: SageMaker knows no "
-                    "job of that name any more. It was deleted, or account, region or the local "
-                    "API's home have changed. Look for it in the console; a new run of this step "
-                    "starts it again",
+                    f"{self.kind.title} {name} vanished while it was followed: "
+                    f"{self.kind.service} knows no job of that name any more. It was deleted, or "
+                    "account, region or the local API's home have changed. Look for it in the "
+                    "console; a new run of this step starts it again",
                     allow_retries=False,
                 )
             look(job)

@@ -11,18 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import dagster as dg
 
 from mlops_assets.resources.sagemaker.jobs.attempts import ENDED, stop
 from mlops_assets.resources.sagemaker.jobs.driver import INTERRUPTIONS
-from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind
+from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind, JobService
 from mlops_assets.resources.sagemaker.logs import LogLine, LogTail
 from mlops_assets.resources.sagemaker.pipes import LogMessageReader, parse_message
-
-if TYPE_CHECKING:
-    from mlops_assets.resources.sagemaker.session import SageMakerResource
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext
 _FIRST_HOST = "algo-1"
@@ -82,7 +79,7 @@ class Follower:
     def __init__(
         self,
         context: Context,
-        sagemaker: SageMakerResource,
+        sagemaker: JobService,
         kind: JobKind,
         name: str,
         reader: LogMessageReader,

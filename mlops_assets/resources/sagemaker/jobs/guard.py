@@ -79,10 +79,11 @@ class Guard:
         )
 
     def watch(self, client: Any) -> None:
-        """Check every request of this client of SageMaker."""
+        """Check every request of this client, of SageMaker or of Application Auto Scaling."""
+        service = client.meta.service_model.service_id.hyphenize()
         for operation in OPERATIONS:
             client.meta.events.register(
-                f"provide-client-params.sagemaker.{operation}",
+                f"provide-client-params.{service}.{operation}",
                 lambda params, model, **_: self.check(client, model.name, params),
             )
 
@@ -93,10 +94,8 @@ class Guard:
             LimitExceeded: naming the bound, the value and the remedy.
         """
         ask = ask_of(operation, params)
-        hours = None if ask.hours is None else sum(ask.hours)
-        types = [name for name, _ in ask.fleet]
         for whose, limits in self._limits_of(ask.pipeline).items():
-            for bound, words in limits.broken(types, ask.instances, hours):
+            for bound, words in limits.broken(ask.types, ask.instances, ask.hours):
                 raise LimitExceeded(ask, whose, bound, words)
         if operation in KINDS:
             self._check_budget(client, ask)
@@ -119,10 +118,10 @@ class Guard:
         now = dt.datetime.now(dt.UTC)
         entry = Entry(operation=ask.operation, job=ask.name, at=now, usd=ask.usd)
         # First put aside, then counted: of two at once neither overlooks the other.
-        self._ledger.put_aside(ask.pipeline, entry)
+        before = self._ledger.put_aside(ask.pipeline, entry)
         spent = self._ledger.spent(ask.pipeline, now, lambda each: _cost(client, each))
         if spent > budget:
-            self._ledger.release(ask.pipeline, entry)
+            self._ledger.give_back(ask.pipeline, entry, before)
             raise LimitExceeded(
                 ask,
                 whose,

@@ -1,7 +1,8 @@
-"""The kinds of SageMaker jobs, as far as driving one is concerned.
+"""The kinds of jobs, as far as driving one is concerned.
 
-Here: what the calls and members of each are called, and where it logs. Not here: what is asked of a
-kind (its request module), or how any is driven (attempts.py, driver.py).
+Here: what the calls and members of each are called, where it logs, and what is asked of a service
+that has jobs. Not here: what is asked of a kind (its request module), or how any is driven
+(attempts.py, driver.py).
 """
 
 from __future__ import annotations
@@ -9,9 +10,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 Describe = dict[str, Any]
+
+
+class JobService(Protocol):
+    """Where jobs are asked for, and where they log: `SageMakerResource`, or what is like it."""
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine: looked at more often, and nothing is billed."""
+        ...
+
+    def client(self) -> Any:
+        """What has the methods that a kind names."""
+        ...
+
+    def logs(self) -> Any:
+        """CloudWatch Logs."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,8 +45,9 @@ class JobKind:
         clock: what the members of its times begin with: ``Training`` of TrainingStartTime, ….
         create, describe, stop: boto3's methods.
         log_group: where its containers write; None: nowhere of its own.
-        console: its part of the console's address.
-        cluster: the members of its request that lead to its instances.
+        console: its part of the console's address; empty: it has none that could be known.
+        cluster: the members of its request that lead to its instances; none: it asks for no type.
+        service: whose jobs they are.
     """
 
     noun: str
@@ -37,6 +59,7 @@ class JobKind:
     log_group: str | None
     console: str
     cluster: tuple[str, ...]
+    service: str = "SageMaker"
 
     @property
     def title(self) -> str:

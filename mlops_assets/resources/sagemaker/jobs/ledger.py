@@ -38,13 +38,26 @@ class Ledger:
     objects: Objects
     uri: str
 
-    def put_aside(self, pipeline: str, entry: Entry) -> None:
-        """Keep an entry; one that is there already stays (the same job, asked for again)."""
-        uri = self._entry(pipeline, entry)
-        self.objects.write_if_absent(uri, entry.model_dump_json().encode())
+    def put_aside(self, pipeline: str, entry: Entry) -> Entry | None:
+        """Keep an entry, and return the one of the same name that it took the place of.
 
-    def release(self, pipeline: str, entry: Entry) -> None:
-        self.objects.delete(self._entry(pipeline, entry))
+        A name that was refused asks again, maybe for a dearer alternate: the most of them counts,
+        and from now on.
+        """
+        uri = self._entry(pipeline, entry)
+        if self.objects.write_if_absent(uri, entry.model_dump_json().encode()):
+            return None
+        before = Entry.model_validate_json(self.objects.read(uri))
+        usd = entry.usd if before.settled else max(before.usd, entry.usd)
+        self._write(pipeline, entry.model_copy(update={"usd": usd}))
+        return before
+
+    def give_back(self, pipeline: str, entry: Entry, before: Entry | None) -> None:
+        """As it was before an entry was put aside."""
+        if before is None:
+            self.objects.delete(self._entry(pipeline, entry))
+        else:
+            self._write(pipeline, before)
 
     def spent(
         self, pipeline: str, now: dt.datetime, cost: Callable[[Entry], float | None]
@@ -76,8 +89,11 @@ class Ledger:
                 return entry.usd
             usd = 0.0
         done = entry.model_copy(update={"usd": usd, "settled": True})
-        self.objects.write(self._entry(pipeline, entry), done.model_dump_json().encode())
+        self._write(pipeline, done)
         return usd
+
+    def _write(self, pipeline: str, entry: Entry) -> None:
+        self.objects.write(self._entry(pipeline, entry), entry.model_dump_json().encode())
 
     def _day(self, pipeline: str, at: dt.datetime) -> str:
         return f"{self.uri}/{pipeline or 'of-no-pipeline'}/{at.astimezone(dt.UTC):%Y-%m-%d}/"

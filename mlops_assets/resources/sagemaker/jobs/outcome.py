@@ -37,7 +37,7 @@ def job_metadata(
     if fleet := fleet_of(job):
         text = " + ".join(f"{count} × {instance_type}" for instance_type, count in fleet)
         metadata["instance"] = dg.MetadataValue.text(text)
-    if region:
+    if region and kind.console:
         metadata["console_url"] = dg.MetadataValue.url(
             f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}"
             f"#/{kind.console}/{name}"

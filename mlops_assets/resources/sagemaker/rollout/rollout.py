@@ -23,7 +23,7 @@ from mlops_assets.resources.sagemaker.hosting.endpoints import (
     require_approved,
     serving_now,
 )
-from mlops_assets.resources.sagemaker.hosting.scaling import ensure_scaling
+from mlops_assets.resources.sagemaker.hosting.scaling import ensure_scaling, target_request
 from mlops_assets.resources.sagemaker.rollout import alarms, captured, rollout_verdict
 from mlops_assets.resources.sagemaker.rollout.deployment_request import longest_s
 from mlops_assets.resources.sagemaker.rollout.probe import Asked, ask
@@ -96,6 +96,10 @@ class _Rollout:
 
     def run(self, on_plan: Callable[[Plan], None], previous_config: str | None) -> Outcome:
         require_approved(self._client, self._spec)
+        if (scaling := self._spec.declared.autoscaling) is not None:
+            # Asked for last, when the new model serves already.
+            request = target_request(self._spec.name, scaling)
+            self._sagemaker.require_allowed("RegisterScalableTarget", request)
         now = serving_now(self._client, self._spec.name, poll_s=self._poll_s)
         plan = make_plan(self._spec, now)
         if now is not None and plan.changed:
@@ -112,7 +116,6 @@ class _Rollout:
         verdict, after = self._judge(last, target=last.judged if plan.trial else None)
         if not verdict.passed:
             raise self._take_back(plan, verdict, after)
-        scaling = self._spec.declared.autoscaling
         ensure_scaling(self._sagemaker.autoscaling(), self._spec.name, scaling)
         alarms.take_down(
             self._sagemaker.cloudwatch(), self._spec.name, except_config=last.config_name

@@ -1,0 +1,1 @@
+"""EMR Serverless: Spark jobs on several machines, driven as SageMaker's jobs are."""
