@@ -91,7 +91,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledgement(
         "AwsSolutions-EC23",
-        "(ingress/LoadBalancer|network/Endpoints|search/Search)SecurityGroup",
+        "(ingress/LoadBalancer|network/Endpoints|search/Search|spark/SparkEndpoint)SecurityGroup",
         "The range is a parameter, which cdk-nag cannot look into: ours is the VPC's, and one that "
         "may not be wider than a /8 and has no default",
     ),

@@ -212,8 +212,11 @@ class Account:
             if found := self._described(f"{PREFIX}-{stack.name}"):
                 yield found
 
-    def deploy(self, stack: Stack, name: str, given: Mapping[str, str]) -> str:
+    def deploy(self, stack: Stack, name: str, given: Mapping[str, str], role: str = "") -> str:
         """Make the stack, or bring it to its template and values; what was done.
+
+        Args:
+            role: by which CloudFormation does it from now on; empty: by the stack's, or as we.
 
         Raises:
             StackError: a value is missing, or CloudFormation did not get there.
@@ -226,6 +229,7 @@ class Account:
             "Parameters": values(stack, given, put_out, existing or ()),
             "Capabilities": ["CAPABILITY_NAMED_IAM"],
             "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()],
+            **({"RoleARN": role} if role else {}),
         }
         from botocore.exceptions import ClientError, WaiterError
 
@@ -312,6 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deploy = verbs.add_parser("deploy", help="make or update a stack")
     deploy.add_argument("name", help="such as network")
     deploy.add_argument("given", nargs="*", metavar="Parameter=Value")
+    deploy.add_argument("--role", default="", help="the ARN by which CloudFormation does it")
     asked = parser.parse_args(arguments)
     if asked.verb == "order":
         _print_order()
@@ -331,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{PREFIX}-{stack.name}"
         if stack.by_pipeline:
             name += f"-{given.get('Slug', '')}"
-        print(account.deploy(stack, name, given))
+        print(account.deploy(stack, name, given, asked.role))
     except (StackError, ValueError) as error:
         print(f"stacks.py: {error}", file=sys.stderr)
         return 1

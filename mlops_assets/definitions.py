@@ -1,7 +1,8 @@
 """The single assembly point: `build_defs` puts a pipeline's stations, jobs and resources together.
 
-Here: who gets what. Not here: any behaviour. ``defs`` is what Dagster loads; loading it imports
-nothing heavy and touches neither network nor disk.
+Here: who gets what. Not here: any behaviour. ``defs`` is what Dagster loads, built only then: most
+who import this want another world. Loading it imports nothing heavy and touches neither network nor
+disk.
 """
 
 from collections.abc import Iterable, Mapping
@@ -82,6 +83,7 @@ def build_placement(settings: Settings) -> Placement:
         security_groups=settings.security_groups,
         kms_key_arn=settings.kms_key_arn,
         alarm_period_s=60,
+        alert_topic_arn=settings.alert_topic_arn,
         lustre=Lustre.parse(settings.lustre) if settings.lustre else None,
         tags={"mlops:platform": "mlops_assets", **own},
     )
@@ -148,6 +150,7 @@ def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) ->
             Application(
                 application_id=settings.emr_application_id,
                 role_arn=settings.emr_role_arn,
+                region=settings.region,
                 kms_key_arn=settings.kms_key_arn,
                 tags=placement.tags,
             ),
@@ -198,13 +201,11 @@ def build_defs(
     )
 
 
-def load() -> dg.Definitions:
+@dg.definitions
+def defs() -> dg.Definitions:
     """What Dagster loads: in AWS with logs as lines of JSON, in which secrets are struck out."""
     settings = Settings.load()
     if not settings.is_local:
         redaction.install()
         json_lines.configure()
     return build_defs(settings)
-
-
-defs = load()

@@ -81,9 +81,11 @@ class Settings(BaseSettings):
     max_usd_per_day: float | None = Field(default=None, gt=0)
     # Whether Lake Formation governs the lake: personal columns are then tagged.
     lake_formation: bool = False
-    # CloudWatch's namespace for what the monitors find, such as mlops_assets/monitors; empty: it
-    # is not told.
-    metrics_namespace: str = Field(default="", pattern=r"^([a-z0-9._/#:-]{1,255})?$")
+    # CloudWatch's namespace for what the monitors find, such as mlops_assets/monitors: the policies
+    # allow none that begins otherwise; empty: it is not told.
+    metrics_namespace: str = Field(
+        default="", pattern=r"^(mlops_assets/[A-Za-z0-9._/#:-]{1,240})?$"
+    )
     # The queue that EventBridge sends SageMaker's events to; empty: nobody listens.
     events_queue_url: str = ""
 

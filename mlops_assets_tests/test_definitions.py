@@ -38,7 +38,8 @@ def test_loading_the_code_location_imports_nothing_heavy():
     done = run_python(
         f"""
         import sys
-        import mlops_assets.definitions
+        from mlops_assets.definitions import defs
+        assert len(defs().assets) > 9
         print([name for name in {HEAVY!r} if name in sys.modules])
         """
     )
@@ -53,7 +54,8 @@ def test_loading_touches_neither_disk_nor_network(tmp_path):
         import socket
         def refuse(*args, **kwargs): raise AssertionError("network at load time")
         socket.socket.connect = refuse
-        import mlops_assets.definitions
+        from mlops_assets.definitions import defs
+        defs()
         """,
         MLOPS_HOME=str(tmp_path / "home"),
     )

@@ -1,9 +1,10 @@
-"""Releases images: `release.py STACK:Parameter=value … --alarms ARN,… --smoke COMMAND`.
+"""Releases images: `release.py STACK:Parameter=value … --alarms ALARM,… --smoke COMMAND`.
 
-Here: the stacks one after the other, each by a change set that CloudFormation itself takes back
-when one of the alarms goes off meanwhile or in the minutes after; then the smoke test. When a stack
-does not get there, or the smoke test fails, the stacks that did go back to what they were. Not
-here: what a stack is (deploy/cloudformation), building the images (image.sh).
+Here: waiting for the images to be in the account, then the stacks one after the other, each by a
+change set that CloudFormation itself takes back when one of the alarms goes off meanwhile or in the
+minutes after; then the smoke test. When a stack does not get there, or the smoke test fails, the
+stacks that did go back to what they were. Not here: what a stack is (deploy/cloudformation),
+building the images (image.sh).
 
 Parameters that are not named keep their values, templates stay as they are. The exit status is 0
 only if all stacks are where they should be and the smoke test passed.
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -40,10 +41,16 @@ class Watch:
 
 @dataclass(frozen=True)
 class Stacks:
-    """Stacks to update; ``poll_s`` is how often CloudFormation is asked how far it is."""
+    """Stacks to update.
+
+    Args:
+        role: the role by which CloudFormation updates them; empty: the one they have, or ours.
+        poll_s: how often CloudFormation is asked how far it is.
+    """
 
     cloudformation: Any
     watch: Watch = Watch()
+    role: str = ""
     poll_s: float = 5.0
 
     def parameters(self, stack: str) -> dict[str, str]:
@@ -77,6 +84,7 @@ class Stacks:
                 for name in known
             ],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+            **({"RoleARN": self.role} if self.role else {}),
             RollbackConfiguration={
                 "RollbackTriggers": [
                     {"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in self.watch.alarms
@@ -141,7 +149,7 @@ def release(
                 raise ReleaseError(f"{smoke} ended with status {done.returncode}")
     except ReleaseError as error:
         # Alarms would only stop the way back.
-        unwatched = Stacks(stacks.cloudformation, poll_s=stacks.poll_s)
+        unwatched = replace(stacks, watch=Watch())
         undone = [_take_back(unwatched, stack, was) for stack, was in reversed(before.items())]
         raise ReleaseError("\n".join([str(error), *undone])) from error
     return said
@@ -153,6 +161,44 @@ def _take_back(stacks: Stacks, stack: str, was: Mapping[str, str]) -> str:
     except ReleaseError as error:
         return f"{stack} could NOT be taken back: {error}"
     return f"{stack}: taken back"
+
+
+def wait_for(ecr: Any, image: str, patience_s: float = 2700, poll_s: float = 15) -> None:
+    """Until an image is in this account's registry: copying it there takes up to half an hour.
+
+    Args:
+        image: ``repository@sha256:…``.
+
+    Raises:
+        ReleaseError: it does not come.
+    """
+    repository, _, digest = image.partition("@")
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+            return
+        except ecr.exceptions.ImageNotFoundException:
+            if time.monotonic() >= end:
+                raise ReleaseError(
+                    f"{image} is not in this account's registry. Where it was built, the stack ecr "
+                    "has to know this account; here, ToolingAccountId has to be that one"
+                ) from None
+        time.sleep(poll_s)
+
+
+def alarm_arns(given: str, account_of: Any, region: str) -> tuple[str, ...]:
+    """ARNs of alarms that are given by ARN, or by name in the account that we are in.
+
+    Args:
+        account_of: boto3's client of STS, asked only where there are names.
+    """
+    found = [each.strip() for each in given.split(",") if each.strip()]
+    if all(each.startswith("arn:") for each in found):
+        return tuple(found)
+    _, partition, _, _, account, _ = account_of.get_caller_identity()["Arn"].split(":", 5)
+    place = f"arn:{partition}:cloudwatch:{region}:{account}:alarm:"
+    return tuple(each if each.startswith("arn:") else place + each for each in found)
 
 
 def parse(targets: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -173,13 +219,25 @@ def parse(targets: Iterable[str]) -> dict[str, dict[str, str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("targets", nargs="+", metavar="STACK:Parameter=value")
-    parser.add_argument("--alarms", default="", help="ARNs, separated by commas")
+    parser.add_argument("--alarms", default="", help="ARNs or names, separated by commas")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="REPOSITORY@DIGEST",
+        help="is waited for in this account's registry",
+    )
+    parser.add_argument("--role", default="", help="the ARN by which CloudFormation updates them")
     parser.add_argument("--watch-minutes", type=int, default=10)
     parser.add_argument("--smoke", help="a command; a status other than 0 takes it all back")
     given = parser.parse_args(arguments)
-    alarms = tuple(filter(None, map(str.strip, given.alarms.split(","))))
-    stacks = Stacks(boto3.client("cloudformation"), Watch(alarms, given.watch_minutes))
+    cloudformation = boto3.client("cloudformation")
+    region = boto3.Session().region_name or ""
+    alarms = alarm_arns(given.alarms, boto3.client("sts"), region)
+    stacks = Stacks(cloudformation, Watch(alarms, given.watch_minutes), given.role)
     try:
+        for image in given.image:
+            wait_for(boto3.client("ecr"), image)
         print("\n".join(release(stacks, parse(given.targets), given.smoke)))
     except ReleaseError as error:
         print(error, file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from mlops_assets.assets import spark, verdicts
+from mlops_assets.assets import spark, spark_places, verdicts
 from mlops_assets.assets.preview import sample, table
 from mlops_assets.assets.station import check, common, key
 from mlops_assets.beta import allowed_beta
@@ -57,7 +57,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             ],
             partitions_def=pipeline.partitions.definition,
             backfill_policy=policy,
-            pool=spark.pool(pipeline),
+            pool=spark_places.pool(pipeline),
             check_specs=[
                 check(
                     pipeline,

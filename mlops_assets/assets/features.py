@@ -12,7 +12,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mlops_assets.assets import spark, verdicts
+from mlops_assets.assets import spark, spark_places, verdicts
 from mlops_assets.assets.preview import columns, sample
 from mlops_assets.assets.records import HistoryRecord
 from mlops_assets.assets.station import check, key, station
@@ -58,7 +58,7 @@ def build(pipeline: MLPipeline) -> dg.AssetsDefinition:
             )
         ],
         io_manager_key="lake_io",
-        pool=spark.pool(pipeline),
+        pool=spark_places.pool(pipeline),
         dagster_type=dg.Any,
         metadata=columns(pipeline.feature_schema),
         checks=[

@@ -73,7 +73,7 @@ def roll_back(
     versions.trust(target)
     promotion.mark_rolled_back(client, group, bad.arn, reason=words)
     try:
-        versions.serve(target)
+        deployment = versions.serve(target)
     except DeploymentFailed:
         if serving_package(client, group) == bad.arn:
             promotion.reinstate(
@@ -86,6 +86,8 @@ def roll_back(
     promotion.mark_champion(client, group, target.arn, reason=f"rolled back to {words}")
     done = RolledBack(bad, target, time.monotonic() - started)
     _note(versions, instance, bad, target, words, done.seconds)
+    # Last: who may not put up alarms can still go back.
+    versions.watch(deployment)
     return done
 
 

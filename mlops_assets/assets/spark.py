@@ -1,7 +1,8 @@
 """A data station on Spark: what its job is asked, and its answer shown.
 
 Here: from a partition's place in the lake to a task, the job that does it, and its metadata. Not
-here: what the job does (`mlops_assets.spark`), what is thought of its figures (`verdicts`).
+here: where that runs (`spark_places`), what the job does (`mlops_assets.spark`), what is thought of
+its figures (`verdicts`).
 """
 
 import base64
@@ -16,7 +17,8 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets.assets.preview import sample
-from mlops_assets.engines import EMRServerless, Spark
+from mlops_assets.assets.spark_places import engine_of, require_image, workers_of
+from mlops_assets.engines import EMRServerless
 from mlops_assets.pipeline import DeclarationError, MLPipeline
 from mlops_assets.resources.emr.client import PipesEMRServerlessJobClient
 from mlops_assets.resources.emr.requests import SparkSpec, spark_request
@@ -137,7 +139,7 @@ class SparkJob:
             program_uri=f"{code_uri}/{_PROGRAM.name}",
             arguments=(f"{folder}/task/task.json", f"{folder}/answer/answer.json"),
             workers=workers,
-            max_runtime_s=_engine(self.pipeline).max_runtime_s,
+            max_runtime_s=engine_of(self.pipeline).max_runtime_s,
             tags=_tags(self.pipeline, self.station),
         )
         request = spark_request(spec, self.serverless.application)
@@ -146,7 +148,7 @@ class SparkJob:
 
 def spark_spec(pipeline: MLPipeline, station: str, folder: str) -> ProcessingSpec:
     """The Processing job that does the task in ``folder``, and answers there."""
-    engine = _engine(pipeline)
+    engine = engine_of(pipeline)
     return ProcessingSpec(
         name=f"{pipeline.slug}-{station}-spark",
         source=[_PROGRAM],
@@ -162,56 +164,8 @@ def spark_spec(pipeline: MLPipeline, station: str, folder: str) -> ProcessingSpe
     )
 
 
-def _engine(pipeline: MLPipeline) -> Spark:
-    engine = pipeline.engine
-    if not isinstance(engine, Spark):
-        raise TypeError(f"{pipeline.name} has the engine {engine!r}, not Spark(…)")
-    return engine
-
-
 def _tags(pipeline: MLPipeline, station: str) -> dict[str, str]:
     return {"mlops:pipeline": pipeline.name, "mlops:asset": station}
-
-
-def pool(pipeline: MLPipeline) -> str | None:
-    """The pool of data stations that are jobs; None where they are not."""
-    if not isinstance(pipeline.engine, Spark):
-        return None
-    return "sagemaker_processing" if pipeline.engine.runs_on == "processing" else "emr_serverless"
-
-
-def workers_of(pipeline: MLPipeline, *, local: bool, there: bool) -> EMRServerless | None:
-    """Of a job on EMR Serverless its workers; None of a Processing job, as which it runs on this
-    machine too, unless there is an application.
-
-    Raises:
-        DeclarationError: the settings name no application, and this is AWS.
-    """
-    runs_on = _engine(pipeline).runs_on
-    if runs_on == "processing" or (local and not there):
-        return None
-    if not there:
-        raise DeclarationError(
-            "engine.runs_on",
-            "is EMR Serverless, and MLOPS_EMR_APPLICATION_ID and MLOPS_EMR_ROLE_ARN are not set",
-            "Deploy the stack `spark`, and `iam` again (deploy/README.md), or declare "
-            "runs_on='processing'",
-        )
-    return runs_on
-
-
-def require_image(pipeline: MLPipeline, *, local: bool) -> None:
-    """Raises DeclarationError where a Processing job in AWS would start in an image without Spark;
-    on EMR Serverless the application has the image."""
-    engine = pipeline.engine
-    if local or not isinstance(engine, Spark) or engine.runs_on != "processing":
-        return
-    if not engine.image_uri:
-        raise DeclarationError(
-            "engine.image_uri",
-            "is not set, and the platform's image has neither pyspark nor Java",
-            "Name one with Java 17 and pyspark (target `spark` of deploy/docker/Dockerfile)",
-        )
 
 
 def module_of(pipeline: MLPipeline) -> str:

@@ -18,6 +18,7 @@ from mlops_assets.resources.sagemaker.registry.person import person
 from mlops_assets.resources.sagemaker.registry.registry import ModelPackage
 from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
+from mlops_assets.resources.sagemaker.rollout import alarms
 from mlops_assets.resources.sagemaker.session import SageMakerResource
 
 # What is asked for is waited for: the endpoint is asked so often that asking adds no time.
@@ -87,6 +88,12 @@ class Versions:
         """
         spec = endpoint_spec(self.pipeline, self.store, self.placement, package.arn)
         return deploy(self.client, spec, poll_s=_POLL_S[self.sagemaker.is_local])
+
+    def watch(self, deployment: Deployment) -> None:
+        """Put up the alarms of what serves, and take down those of all that does not."""
+        cloudwatch = self.sagemaker.cloudwatch()
+        alarms.put(cloudwatch, deployment.alarms)
+        alarms.take_down(cloudwatch, self.group, except_config=deployment.config_name)
 
     def trust(self, package: ModelPackage) -> None:
         """Raises Untrusted where the package's lineage, digest or signature does not hold."""

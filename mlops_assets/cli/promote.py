@@ -95,8 +95,9 @@ def _decide(
     words = f"A/B test decided by {versions.who}{': ' if reason else ''}{reason}"
     if winner.arn != challenger.arn:
         promotion.mark_rolled_back(versions.client, versions.group, challenger.arn, reason=words)
-    versions.serve(winner)
+    deployment = versions.serve(winner)
     promotion.mark_champion(versions.client, versions.group, winner.arn, reason=words)
+    versions.watch(deployment)
     console.print(f"The A/B test is over: {named(winner)} gets all traffic.")
 
 

@@ -126,9 +126,12 @@ def _seal(job: TrainingJob, script: Path) -> None:
     """Seal the artifact if the script left a feature spec; a model of another kind stays as is."""
     if not (job.paths.model / "features.json").exists():
         return
+    from mlops_assets.ml.artifact import manifest as files
     from mlops_assets.ml.artifact.errors import ArtifactError
     from mlops_assets.ml.artifact.seal import seal
 
+    if (job.paths.model / files.NATIVE).exists():
+        _import_xgboost_alone()
     training = {
         "script": job.settings.get("sagemaker_program", script.name),
         "hyperparameters": dict(job.hyperparameters),
@@ -145,6 +148,21 @@ def _seal(job: TrainingJob, script: Path) -> None:
         f" rows, largest difference {check.max_abs_diff:g}",
         flush=True,
     )
+
+
+def _import_xgboost_alone() -> None:
+    """Without scikit-learn, which XGBoost imports where it can, for estimators of its own.
+
+    Sealing uses none of them; that import takes as long as all the rest of it. Only where this
+    process does nothing else.
+    """
+    if {"xgboost", "sklearn"} & sys.modules.keys():
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # "there is no such module"
+    try:
+        import xgboost  # noqa: F401
+    finally:
+        del sys.modules["sklearn"]
 
 
 def _write_failure(paths: Paths, text: str) -> None:

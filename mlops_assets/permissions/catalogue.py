@@ -15,6 +15,7 @@ from mlops_assets.permissions import (
     jobs,
     lake,
     people,
+    processing,
     serving,
     sources,
     spark,
@@ -34,6 +35,7 @@ POLICIES: dict[str, Policy] = {
     "LakePolicy": Policy("The lake - objects, key, tables - for whoever runs Dagster", lake.LAKE),
     "SourcesPolicy": Policy("Where rows come from, for whoever runs Dagster", sources.SOURCES),
     "PlatformPolicy": Policy("Jobs and the registry, for whoever runs Dagster", jobs.JOBS),
+    "ProcessingPolicy": Policy("Processing jobs, for whoever runs Dagster", processing.PROCESSING),
     "SparkJobsPolicy": Policy(
         "Spark jobs on EMR Serverless, for whoever runs Dagster", spark.STARTING
     ),
@@ -60,6 +62,7 @@ OPERATOR = (
     "LakePolicy",
     "SourcesPolicy",
     "PlatformPolicy",
+    "ProcessingPolicy",
     "SparkJobsPolicy",
     "ServingPolicy",
     "FeaturesPolicy",

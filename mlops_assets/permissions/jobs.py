@@ -1,7 +1,8 @@
 """Jobs and the registry: what whoever runs Dagster may ask of SageMaker's training side.
 
-Here: jobs, packages, signatures, alerts, and the denials that hold every job to network and keys.
-Not here: endpoints (`serving`), what a job itself may do (`container`).
+Here: trainings, packages, signatures, alerts, and the denials that hold every job to network and
+keys. Not here: processing jobs (`processing`), endpoints (`serving`), what a job itself may do
+(`container`).
 """
 
 from __future__ import annotations
@@ -71,35 +72,6 @@ JOBS = (
         resources=sagemaker("hyper-parameter-tuning-job/{short}-*"),
         because="The declaration has tuning.",
         needs="tuning",
-    ),
-    Statement(
-        sid="Processing",
-        actions=(
-            "sagemaker:AddTags",
-            "sagemaker:DescribeProcessingJob",
-            "sagemaker:ListTags",
-            "sagemaker:StopProcessingJob",
-        ),
-        resources=sagemaker("processing-job/{job}-*"),
-        because="Assets that run as processing jobs.",
-        needs="processing",
-    ),
-    Statement(
-        sid="IsolatedProcessing",
-        actions=("sagemaker:CreateProcessingJob",),
-        resources=sagemaker("processing-job/{job}-*"),
-        because="Data leaves no container of theirs by the network.",
-        condition={"Bool": {"sagemaker:NetworkIsolation": "true"}},
-        needs="processing",
-    ),
-    Statement(
-        sid="SparkProcessing",
-        actions=("sagemaker:CreateProcessingJob",),
-        resources=sagemaker(
-            "processing-job/{job}-clean-spark-*", "processing-job/{job}-features-spark-*"
-        ),
-        because="The engine is Spark: these read and write the lake themselves, from our subnets.",
-        needs="spark",
     ),
     Statement(
         sid="Registry",
@@ -266,3 +238,5 @@ JOBS = (
         because="A job's log is shown while it runs.",
     ),
 )
+# What holds every job that is created, whichever policy allows it.
+HELD = tuple(statement for statement in JOBS if statement.deny and statement.actions == _CREATING)

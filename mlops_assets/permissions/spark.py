@@ -1,6 +1,7 @@
-"""Spark on EMR Serverless: what its jobs may do (SparkRole), and who may ask for them.
+"""Spark on EMR Serverless: who may ask for its jobs, and what those may do (SparkRole).
 
-Here: the statements of both. Not here: Spark as a SageMaker Processing job (`container`, `jobs`).
+Here: the statements of both. Not here: Spark as a SageMaker Processing job (`processing`,
+`container`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ CloudFormation's intrinsics. Not here: text (`template_text`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlops_assets.permissions.catalogue import POLICIES, ROLES
@@ -115,6 +116,8 @@ def template(scope: Scope) -> dict[str, Any]:
         PolicyError: a role would have more policies than IAM takes.
     """
     cut = {policy: documents(policy, scope) for policy in POLICIES}
+    # Where EMR Serverless has no application, there are none of these, and no role of its jobs.
+    on_emr = {*cut["SparkJobsPolicy"], *cut["SparkPolicy"]}
     resources: dict[str, Any] = {}
     # A policy that names its own role is attached from its side, or each would wait for the other.
     attached_to: dict[str, str] = {}
@@ -129,13 +132,17 @@ def template(scope: Scope) -> dict[str, Any]:
             )
         own = {part for policy in policies for part in _naming(role, cut[policy])}
         attached_to |= dict.fromkeys(own, role)
-        resources[role] = _role(role, [part for part in parts if part not in own])
+        attached = [part for part in parts if part not in own]
+        conditional = () if role == "SparkRole" else on_emr
+        resources[role] = _role(role, [_attached(part, conditional) for part in attached])
     for policy, documented in cut.items():
         for name, statements in documented.items():
+            if name in on_emr:
+                statements = [replace(each, given="") for each in statements]
             resources[name] = _managed(POLICIES[policy].description, statements)
             if name in attached_to:
                 resources[name]["Properties"]["Roles"] = [{"Ref": attached_to[name]}]
-            if policy in ("SparkJobsPolicy", "SparkPolicy"):
+            if name in on_emr:
                 resources[name]["Condition"] = _SPARK
             if policy == "CiPolicy":
                 resources[name]["Condition"] = "OnGitHub"
@@ -223,8 +230,12 @@ _TRUST: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
-    attached = [{"Ref": policy} for policy in policies]
+def _attached(policy: str, on_emr: Collection[str]) -> dict[str, Any]:
+    named = {"Ref": policy}
+    return {"Fn::If": [_SPARK, named, {"Ref": "AWS::NoValue"}]} if policy in on_emr else named
+
+
+def _role(role: str, attached: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if role == "CiRole":
         return {
             "Type": "AWS::IAM::Role",
@@ -244,7 +255,7 @@ def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
                         },
                     }
                 ),
-                "ManagedPolicyArns": attached,
+                "ManagedPolicyArns": list(attached),
                 "MaxSessionDuration": 3600,
             },
         }
@@ -265,7 +276,7 @@ def _role(role: str, policies: Sequence[str]) -> dict[str, Any]:
                     },
                 }
             ),
-            "ManagedPolicyArns": attached,
+            "ManagedPolicyArns": list(attached),
         },
     }
 

@@ -65,13 +65,15 @@ def until_rest(
         ReplayError: something is not at rest and hangs; says what.
     """
     patience, told = Patience(timeout_s), set[str]()
-    while unrest := look(instance, sensors, since):
+    # Who looks takes the time of those who are looked at: for ticks only when no run is under way.
+    while (runs := under_way(instance, sensors)) or look(instance, sensors, since):
         alive()
-        for run_id, words in unrest.runs.items():
+        for run_id, words in runs.items():
             if run_id not in told:
                 tell(words)
                 told.add(run_id)
-        if patience.over(unrest.runs, time.monotonic()):
+        if patience.over(runs, time.monotonic()):
+            unrest = look(instance, sensors, since)
             raise ReplayError(f"not at rest, and nothing ends for {timeout_s:.0f} s: {unrest}")
         time.sleep(_POLL_S)
 
@@ -99,15 +101,13 @@ class Patience:
 
 
 def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> Unrest:
-    """What is under way now, by these sensors or by hand."""
-    unfinished = _theirs(
-        instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)), sensors
-    )
+    """What is not at rest now, of these sensors or by hand."""
+    runs = under_way(instance, sensors)
     mark = max(since, ended_since(instance, sensors, since))
     ticks = _ticks(instance)
     found = {name: ticks.get(name) for name in sensors}
     return Unrest(
-        runs={r.dagster_run.run_id: _words(r.dagster_run) for r in reversed(unfinished)},
+        runs=runs,
         sensors=tuple(sorted(name for name, tick in found.items() if not _rested(tick, mark))),
         errors=tuple(
             f"{name}: {tick.error.message.strip()}"
@@ -115,6 +115,15 @@ def look(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -
             if tick is not None and tick.error is not None
         ),
     )
+
+
+def under_way(instance: dg.DagsterInstance, sensors: Collection[str]) -> Mapping[str, str]:
+    """The unfinished runs of these sensors, or by hand, the oldest first: {id: in words}."""
+    unfinished = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+    return {
+        record.dagster_run.run_id: _words(record.dagster_run)
+        for record in reversed(_theirs(unfinished, sensors))
+    }
 
 
 def ended_since(instance: dg.DagsterInstance, sensors: Collection[str], since: float) -> float:

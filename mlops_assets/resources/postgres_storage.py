@@ -9,11 +9,12 @@ here: what Dagster keeps (its own storage does that).
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from dagster._core.storage.config import PostgresStorageConfig
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres.storage import DagsterPostgresStorage
+from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
@@ -35,10 +36,14 @@ class RotatingPostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
-    ) -> DagsterPostgresStorage:
-        database: Any = {**config_value["postgres_db"], "scheme": SCHEME}
-        return super().from_config_value(inst_data, {**config_value, "postgres_db": database})
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "RotatingPostgresStorage":
+        database = {**config_value["postgres_db"], "scheme": SCHEME}
+        return cls(
+            pg_url_from_config({"postgres_db": database}),
+            config_value.get("should_autocreate_tables", True),
+            inst_data,
+        )
 
 
 class RotatingDialect(PGDialect_psycopg2):

@@ -63,6 +63,11 @@ def fargate(guarded: Guarded) -> Iterator[Fargate]:
                 process.wait()
 
 
+def tags_of(task: dict[str, Any]) -> dict[str, str]:
+    """A task's tags, as DescribeTasks tells it."""
+    return {tag["key"]: tag["value"] for tag in task["tags"]}
+
+
 @contextmanager
 def daemons_task(admin: World, roles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     """The cluster, and the ARN of the daemon's task in it with the variables that it finds there.

@@ -5,6 +5,7 @@ Here: what is done, in which order. Not here: what must then be so (test_referen
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,8 @@ class Second:
 
     Args:
         endpoint: as SageMaker describes it once the second model serves.
-        alarms: of its configuration.
+        alarms: of its configuration. ``alarms_after_rollback``: the configurations that the
+            endpoint's alarms are of then.
     """
 
     end: str
@@ -35,6 +37,7 @@ class Second:
     status: Run
     rollback: Run
     version_after_rollback: str
+    alarms_after_rollback: set[str]
     unapproved: Run
     unapproved_for: list[str]
     promotion: Run
@@ -69,11 +72,17 @@ def second_model(guarded: Guarded, tasks: Fargate, postgres: Cluster, database: 
 
     (end,) = reference.train(guarded, tasks, postgres, database, [scene]).values()
     trained, endpoint = version(), sagemaker.describe_endpoint(EndpointName=scene.slug)
-    prefix = f"mlops-{endpoint['EndpointConfigName']}-"
-    alarms = guarded.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+
+    def alarms(prefix: str) -> list[dict[str, Any]]:
+        asked = guarded.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"mlops-{prefix}-")
+        return list(asked["MetricAlarms"])
+
+    of_second = alarms(endpoint["EndpointConfigName"])
     status = reference.mlops(guarded, "status")
     rollback = reference.mlops(guarded, "rollback", scene.name, "--reason", "a drill")
     taken_back = version()
+    config = re.compile(rf"mlops-({scene.slug}-[0-9a-f]{{12}})-")
+    watched = {config.match(each["AlarmName"])[1] for each in alarms(scene.slug)}  # type: ignore[index]
     promote = "promote", scene.name, trained
     with reference.refusals(guarded) as unapproved_for:
         unapproved = reference.mlops(guarded, *promote)
@@ -84,10 +93,11 @@ def second_model(guarded: Guarded, tasks: Fargate, postgres: Cluster, database: 
         end=end,
         version=trained,
         endpoint=endpoint,
-        alarms=alarms,
+        alarms=of_second,
         status=status,
         rollback=rollback,
         version_after_rollback=taken_back,
+        alarms_after_rollback=watched,
         unapproved=unapproved,
         unapproved_for=unapproved_for,
         promotion=promotion,

@@ -18,7 +18,8 @@ from mlops_assets_tests.aws.world import BUCKET, Run, World, new_world
 from mlops_assets_tests.aws_server import glue_catalog
 from mlops_assets_tests.deploy.template import platform
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+# Covered in each run by test_reference_pipelines; alone here: `make test-nightly`, `make test-aws`.
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.nightly]
 TABLES = {"raw", "clean", "quarantine", "features", "profile"}
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 A_PATIENT = {

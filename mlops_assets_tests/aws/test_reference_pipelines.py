@@ -15,6 +15,7 @@ import pytest
 from mlops_assets_tests.aws import reference
 from mlops_assets_tests.aws.authority.roles import DAGSTER, EXECUTION
 from mlops_assets_tests.aws.authority.unused import LATER, SOMETIMES, UNUSED, named, table
+from mlops_assets_tests.aws.fargate import tags_of
 from mlops_assets_tests.aws.guarded import IMAGE, SUBNETS, TORCH_IMAGE
 from mlops_assets_tests.aws.played import DATABASE, Played, play, why
 from mlops_assets_tests.aws.postgres import Cluster
@@ -113,15 +114,11 @@ def test_each_run_is_a_task_of_its_size(played: Played, scene: Scene) -> None:
     of_scene = [
         task["overrides"]
         for task in played.tasks.tasks.values()
-        if _tags(task)["pipeline"] == scene.name
+        if tags_of(task)["pipeline"] == scene.name
     ]
     assert len(of_scene) == 1
     sizes = {"ecs/cpu": of_scene[0].get("cpu"), "ecs/memory": of_scene[0].get("memory")}
     assert {key: each for key, each in sizes.items() if each} == scene.size
-
-
-def _tags(task: dict[str, Any]) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in task["tags"]}
 
 
 def test_runs_are_in_postgres_and_their_logs_in_s3(played: Played, postgres: Cluster) -> None:
@@ -146,6 +143,9 @@ def test_what_is_made_is_protected_and_says_whose_it_is(played: Played, scene: S
         if each["TrainingJobName"].startswith(scene.slug)
     ]
     described = sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+    # By digest, and no other image than the one for such jobs.
+    image = TORCH_IMAGE if scene is DIGITS else IMAGE
+    assert described["AlgorithmSpecification"]["TrainingImage"] == image
     assert described["VpcConfig"]["Subnets"] == SUBNETS
     assert described["ResourceConfig"]["VolumeKmsKeyId"] == key
     assert described["OutputDataConfig"]["KmsKeyId"] == key
@@ -153,6 +153,11 @@ def test_what_is_made_is_protected_and_says_whose_it_is(played: Played, scene: S
     assert described["EnableInterContainerTrafficEncryption"] is True
     endpoint = sagemaker.describe_endpoint(EndpointName=scene.slug)
     config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    found = played.guarded.client("cloudwatch").describe_alarms(
+        AlarmNamePrefix=f"mlops-{endpoint['EndpointConfigName']}-"
+    )["MetricAlarms"]
+    assert len(found) == 3, "errors of the server, of its callers, wrong answers"
+    assert all(each["AlarmActions"] == [settings["MLOPS_ALERT_TOPIC_ARN"]] for each in found)
     assert config["KmsKeyId"] == key
     assert config["DataCaptureConfig"]["KmsKeyId"] == key
     model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
@@ -205,17 +210,6 @@ def test_a_missing_permission_is_named(played: Played) -> None:
     assert refused
 
 
-def test_the_image_is_the_one_that_was_named(played: Played, scene: Scene) -> None:
-    """A tag instead of the digest, or the control plane's image for a job."""
-    sagemaker = played.guarded.admin.client("sagemaker")
-    jobs = sagemaker.list_training_jobs()["TrainingJobSummaries"]
-    names = [each["TrainingJobName"] for each in jobs]
-    (name,) = [each for each in names if each.startswith(scene.slug)]
-    job = sagemaker.describe_training_job(TrainingJobName=name)
-    wanted = TORCH_IMAGE if scene is DIGITS else IMAGE
-    assert job["AlgorithmSpecification"]["TrainingImage"] == wanted
-
-
 @pytest.fixture(scope="module")
 def second(played: Played, postgres: Cluster) -> Second:
     return second_model(played.guarded, played.tasks, postgres, DATABASE)
@@ -242,11 +236,11 @@ def test_a_person_goes_back_with_the_same_permissions(second: Second, played: Pl
     """A way back that is tried on the day of the incident."""
     assert second.rollback.success, second.rollback.output
     assert second.version_after_rollback == "1"
+    # What serves now is watched, and nothing else is.
+    sagemaker = played.guarded.admin.client("sagemaker")
+    live = sagemaker.describe_endpoint(EndpointName=FLIGHTS.slug)["EndpointConfigName"]
+    assert second.alarms_after_rollback == {live}
     assert "version 1 (as of 2013-02-01)" in second.rollback.output
-    packages = played.guarded.admin.client("sagemaker").list_model_packages(
-        ModelPackageGroupName=FLIGHTS.slug
-    )["ModelPackageSummaryList"]
-    assert len(packages) == 2
     assert second.status.success, second.status.output
     assert f"{FLIGHTS.slug}  InService" in second.status.output
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,6 +16,7 @@ from moto import mock_aws
 from mlops_assets.resources import postgres_storage
 from mlops_assets.resources.postgres_storage import SCHEME, SECRET, RotatingPostgresStorage
 from mlops_assets_tests.aws.postgres import Cluster
+from mlops_assets_tests.aws.world import configure_dagster
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +79,7 @@ def database(asking: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
 
 def test_a_running_process_outlives_a_new_password(database: Database) -> None:
     """Every seventh day each run that is under way fails at its next event."""
-    storage = RotatingPostgresStorage.from_config_value(None, {"postgres_db": database.config})  # type: ignore[typeddict-item]
+    storage = RotatingPostgresStorage.from_config_value(None, {"postgres_db": database.config})
     plain = DagsterPostgresStorage(database.url("postgresql+psycopg2"))
     engines = [storage.run_storage._engine, plain.run_storage._engine]  # type: ignore[attr-defined]
     assert storage.run_storage.get_runs_count() == plain.run_storage.get_runs_count() == 0
@@ -133,3 +135,24 @@ def test_other_refusals_are_not_waited_for(
     database.change_password("other")
     with pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed"):
         sqlalchemy.create_engine(database.url()).connect()
+
+
+def test_the_images_instance_has_it_and_hands_it_to_its_runs(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class that no dagster.yaml names, or that a run, which is told of its instance, has not."""
+    from dagster import DagsterInstance
+    from dagster._core.instance.ref import InstanceRef
+
+    configure_dagster(tmp_path, postgres=True)
+    monkeypatch.setenv("MLOPS_BUCKET", "lake")
+    names = {"username": "USER", "hostname": "HOST", "db_name": "DB"}
+    for name, value in database.config.items():
+        monkeypatch.setenv(f"DAGSTER_POSTGRES_{names.get(name, name.upper())}", str(value))
+    with DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        told = InstanceRef.from_dict(instance.get_ref().to_dict())
+        database.change_password("fourth")
+        database.change_secret("fourth")
+        assert instance.get_runs_count() == 0
+    with DagsterInstance.from_ref(told) as of_a_run:
+        assert of_a_run.get_runs_count() == 0

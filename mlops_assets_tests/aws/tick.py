@@ -11,7 +11,9 @@ import dagster as dg
 
 
 def main() -> None:
-    from mlops_assets.definitions import defs
+    from mlops_assets import definitions
+
+    defs = definitions.defs()
 
     with dg.DagsterInstance.get() as instance:
         for sensor in defs.sensors or ():

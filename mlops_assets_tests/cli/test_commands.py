@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops_assets_tests import forked
 from mlops_assets_tests.diabetes import write_csv
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -22,13 +23,18 @@ class Shell:
         write_csv(home / "csv")
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_", "DAGSTER_"))},
+            # Its tables are there already.
+            "MLOPS_TRACKING_URI": os.environ["MLOPS_TRACKING_URI"],
             "MLOPS_HOME": str(home / "home"),
             "MLOPS_PIPELINES": "mlops_assets_tests.cli.tiny",
             "TINY_CSV": str(home / "csv"),
             "COLUMNS": "200",
         }
 
-    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        """``fresh``: by an interpreter that has imported nothing."""
+        if not fresh:
+            return forked.run(arguments, cwd=ROOT, env=self.environment)
         return subprocess.run(
             [sys.executable, *arguments],
             capture_output=True,
@@ -38,8 +44,10 @@ class Shell:
             env=self.environment,
         )
 
-    def mlops(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.python("-c", "from mlops_assets.cli import main; main()", *arguments)
+    def mlops(self, *arguments: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        return self.python(
+            "-c", "from mlops_assets.cli import main; main()", *arguments, fresh=fresh
+        )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ def shell(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def demo(shell):
-    done = shell.mlops("demo", "diabetes")
+    done = shell.mlops("demo", "diabetes", fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -61,9 +69,10 @@ def test_help_is_light_and_names_every_command(shell):
         "-c",
         "import sys; from mlops_assets.cli import app\n"
         "print(sorted({'dagster', 'pandas', 'boto3'} & set(sys.modules)))",
+        fresh=True,
     )
     assert done.stdout.strip() == "[]"
-    said = shell.mlops("--help").stdout
+    said = shell.mlops("--help", fresh=True).stdout
     for command in (
         "demo", "up", "down", "status", "invoke", "promote", "rollback", "reproduce", "ui",
         "health", "scorecard",
@@ -92,7 +101,7 @@ def test_the_printed_boto3_lines_run_as_they_are(demo, shell):
 
 
 def test_the_second_demo_changes_nothing(demo, shell):
-    before = shell.mlops("status").stdout
+    before = shell.mlops("status", fresh=True).stdout
     again = shell.mlops("demo", "diabetes")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("up to date") == 2

@@ -1,7 +1,6 @@
 """`make demo PIPELINE=digits`: the second reference pipeline, as a newcomer runs it."""
 
 import json
-import os
 import re
 import subprocess
 from importlib.util import find_spec
@@ -10,17 +9,9 @@ import pytest
 
 from mlops_assets.pipelines import declared
 from mlops_assets_tests.cli.test_commands import ROOT, Shell
+from mlops_assets_tests.delivery.make import making
 
 VARIANTS = ("gpu", "network", "schedule")
-
-
-def made(*arguments):
-    """The commands that make would run."""
-    return subprocess.run(
-        ["make", "--dry-run", "--always-make", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
-    ).stdout  # fmt: skip
 
 
 def test_make_demo_installs_torch_for_what_trains_with_it():
@@ -28,7 +19,7 @@ def test_make_demo_installs_torch_for_what_trains_with_it():
     variants = (f"mlops_assets.pipelines.flight_delays.{each}" for each in VARIANTS)
     shipped = declared(variants)
     found = {
-        each.name: "install-torch.sh" in made("demo", f"PIPELINE={each.name}") for each in shipped
+        each.name: "install-torch.sh" in making("demo", f"PIPELINE={each.name}") for each in shipped
     }
     assert found == {each.name: "torch" in each.training.needs for each in shipped}
     assert set(found.values()) == {True, False}
@@ -49,7 +40,7 @@ def shell(tmp_path_factory):
 )
 def test_the_demo_of_digits_ends_with_an_endpoint_that_answers(shell):
     """What make's last line runs: a network trained on images, beside its baseline, and served."""
-    assert made("demo", "PIPELINE=digits").splitlines()[-1].endswith("mlops demo digits")
+    assert making("demo", "PIPELINE=digits").splitlines()[-1].endswith("mlops demo digits")
     done = shell.mlops("demo", "digits")
     assert done.returncode == 0, done.stdout + done.stderr
     line = re.search(r"^accuracy +(\d\.\d+) +(\d\.\d+)", done.stdout, re.M)

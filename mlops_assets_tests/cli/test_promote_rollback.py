@@ -55,7 +55,7 @@ def test_the_drill_goes_back_at_once_and_loses_no_request(shell, served, capsys)
     with constant_load(served) as told:
         before = told["answers"][-1]
         started = time.monotonic()
-        done = shell.mlops("rollback", "diabetes", "--reason", "answers too slowly")
+        done = shell.mlops("rollback", "diabetes", "--reason", "answers too slowly", fresh=True)
         seconds = time.monotonic() - started
     assert done.returncode == 0, done.stdout + done.stderr
     took = re.search(r"took +([\d.]+) s", done.stdout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mlops_assets_tests.delivery.make import prompt
 from mlops_assets_tests.delivery.scripts import ROOT
 
 PRE_COMMIT = Path(sys.executable).with_name("pre-commit")
@@ -30,8 +30,7 @@ def test_hooks_are_the_linters_of_make() -> None:
     """Hooks of other versions or options pass what CI refuses."""
     database = subprocess.run(
         ["make", "--print-data-base", "--question", "lint-code"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
+        cwd=ROOT, env=prompt(), capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
     (line,) = [each for each in database.splitlines() if each.startswith("lint-code:")]
     linters = line.split()[1:]
@@ -90,8 +89,7 @@ def checkout(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         for who in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "MAKE"))}
-    environment = {**kept, **people, "PRE_COMMIT_HOME": str(tmp_path / "home")}
+    environment = prompt(**people, PRE_COMMIT_HOME=str(tmp_path / "home"))
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,8 +1,10 @@
-"""The notebook, run as a script: it reads assets by name and ends with a pipeline that runs."""
+"""The notebook, cell by cell: it reads assets by name and ends with a pipeline that runs."""
 
 from __future__ import annotations
 
-import runpy
+import dataclasses
+import linecache
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,14 @@ NOTEBOOK = ROOT / "notebooks" / "promote_a_feature.py"
 pytestmark = pytest.mark.integration
 
 
+def cells() -> Iterator[tuple[str, str]]:
+    """The cells of code, each with a name."""
+    parts = re.split(r"^# %%(.*)\n", NOTEBOOK.read_text(), flags=re.M)[1:]
+    for number, (kind, text) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
+        if "[markdown]" not in kind:
+            yield f"<cell {number}>", text
+
+
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the notebook's names stand for at its end, on a machine without flights."""
@@ -24,7 +34,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
         patch.setenv("MLOPS_HOME", str(folder / "home"))
         patch.setattr("tempfile.tempdir", str(folder))
         patch.setattr(sys, "path", [*sys.path])
-        yield runpy.run_path(str(NOTEBOOK), run_name="promote_a_feature")
+        names: dict[str, Any] = {"__name__": "__main__"}
+        for name, cell in cells():
+            # As IPython does: each cell a source of its own, in a module that has no file.
+            linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+            exec(compile(cell, name, "exec"), names)  # noqa: S102 - the project's own notebook
+        yield names
     sys.modules.pop("flights_crowded", None)
 
 
@@ -33,6 +48,7 @@ def test_an_asset_is_read_by_name_at_a_version(played: dict[str, Any]) -> None:
     assert len(played["known"]) == 27_004
     assert set(played["known"].columns) == {"flight_id", "origin", "late"}
     assert played["snapshot"] in set(played["history"]["snapshot_id"])
+    assert len(played["quarter"]) == 27_004
 
 
 def test_a_feature_that_sees_the_future_is_refused_and_the_mended_one_is_not(
@@ -52,9 +68,26 @@ def test_the_promoted_module_is_a_pipeline_that_runs(played: dict[str, Any]) -> 
     assert played["verdict"]["passed"].all()
     assert played["promoted"].name == "flights_crowded"
     assert "crowd" in played["promoted"].feature_columns
-    source = (played["package"] / "__init__.py").read_text()
+    tried = played["CrowdedFlights"].to_schema().columns
+    assert played["promoted"].feature_schema.to_schema().columns.keys() == tried.keys()
+    source = played["module"]
     assert "in the hour up to this one" in source
     assert "same clock hour" not in source, "the attempt that was refused"
+
+
+def test_a_mistake_in_a_function_is_shown(
+    played: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stations' log is not shown, or it would bury the tables; a traceback must be."""
+
+    def features(rows: Any, history: Any) -> Any:
+        return rows["no such column"]
+
+    wrong = dataclasses.replace(played["candidate"], features=features)
+    assert not played["run"](wrong, "features").success
+    said = capsys.readouterr().out
+    assert "KeyError: 'no such column'" in said
+    assert "test_notebook.py" in said, "where it is"
 
 
 def test_nothing_is_written_to_the_lake_that_is_read(played: dict[str, Any]) -> None:
@@ -69,7 +102,7 @@ def test_it_opens_as_a_notebook() -> None:
     notebook = jupytext.read(NOTEBOOK)
     kinds = [cell["cell_type"] for cell in notebook["cells"]]
     assert kinds[0] == "markdown"
-    assert kinds.count("markdown") == 7
+    assert kinds.count("markdown") == 8
     assert kinds.count("code") == 8
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert not any(cell.get("outputs") for cell in notebook["cells"])

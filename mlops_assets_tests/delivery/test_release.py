@@ -116,6 +116,56 @@ def test_a_failed_smoke_test_takes_everything_back(stacks: Any) -> None:
     assert digests(stacks) == [OLD, OLD]
 
 
+def test_cloudformation_works_by_the_given_role_both_ways(cloudformation: CloudFormation) -> None:
+    """An update as the releaser itself, who may touch no service: and no way back either."""
+    role = "arn:aws:iam::111122223333:role/mlops-release-stack"
+    with pytest.raises(release.ReleaseError, match="core: taken back"):
+        release.release(release.Stacks(cloudformation, role=role, poll_s=0), TARGETS, "false")
+    assert cloudformation.change["RoleARN"] == role
+
+
+class Registry:
+    """ECR, where an image comes at the third look."""
+
+    class exceptions:  # noqa: N801 - as boto3's clients have it
+        class ImageNotFoundException(Exception):
+            pass
+
+    def __init__(self, comes_at: int) -> None:
+        self.comes_at, self.asked = comes_at, 0
+
+    def describe_images(self, **request: Any) -> None:
+        assert request == {
+            "repositoryName": "mlops-assets/dagster",
+            "imageIds": [{"imageDigest": NEW}],
+        }
+        self.asked += 1
+        if self.asked < self.comes_at:
+            raise self.exceptions.ImageNotFoundException
+
+
+def test_images_are_waited_for_where_they_are_copied_to() -> None:
+    """Production pulls from its own registry: a release that is faster than the copy goes back."""
+    registry = Registry(comes_at=3)
+    release.wait_for(registry, f"mlops-assets/dagster@{NEW}", poll_s=0)
+    assert registry.asked == 3
+    with pytest.raises(release.ReleaseError, match="ToolingAccountId"):
+        release.wait_for(Registry(comes_at=9), f"mlops-assets/dagster@{NEW}", patience_s=0)
+
+
+def test_alarms_by_name_are_those_of_the_environments_account() -> None:
+    """One list for two accounts: production's release that waits for staging's alarm."""
+
+    class Sts:
+        def get_caller_identity(self) -> dict[str, str]:
+            return {"Arn": "arn:aws:sts::444455556666:assumed-role/mlops-release/x"}
+
+    arn = "arn:aws:cloudwatch:eu-central-1:444455556666:alarm:mlops-ui-fails"
+    assert release.alarm_arns("mlops-ui-fails", Sts(), "eu-central-1") == (arn,)
+    assert release.alarm_arns(f"{arn}, ", None, "eu-central-1") == (arn,)
+    assert release.alarm_arns("", None, "eu-central-1") == ()
+
+
 def test_what_was_there_before_is_not_taken_back(stacks: Any) -> None:
     """A smoke test that fails after nothing was changed has nothing to undo."""
     release.release(stacks, {"core": {"ImageDigest": NEW}})

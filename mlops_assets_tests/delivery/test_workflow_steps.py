@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from mlops_assets_tests.aws_server import REGION, environment
+from mlops_assets_tests.delivery.make import prompt
 from mlops_assets_tests.delivery.scripts import ROOT
 from mlops_assets_tests.delivery.test_stages import STAGES
 
@@ -55,13 +56,9 @@ class Runner:
         self.programs.mkdir()
         (folder / "deploy").symlink_to(ROOT / "deploy")
         self.program(folder / ".venv/bin/python", f'exec "{sys.executable}" "$@"')
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLOPS_", "MAKE"))}
-        self.environment = {
-            **kept,
-            "PATH": f"{self.programs}:{os.environ['PATH']}",
-            "LOG": str(self.log),
-            "RUNNER_TEMP": str(folder),
-        }
+        self.environment = prompt(
+            PATH=f"{self.programs}:{os.environ['PATH']}", LOG=str(self.log), RUNNER_TEMP=str(folder)
+        )
 
     def program(self, path: Path, text: str) -> None:
         path.write_text(f"#!/bin/bash\n{text}\n")
@@ -141,11 +138,30 @@ def deployed(runner: Runner, aws: str) -> Iterator[Any]:
     client.delete_stack(StackName=STACK)
 
 
+@pytest.fixture
+def images(aws: str) -> Iterator[None]:
+    """The account's registry has both images."""
+    ecr = boto3.client(
+        "ecr", endpoint_url=aws, region_name=REGION,
+        aws_access_key_id="a", aws_secret_access_key="b",
+    )  # fmt: skip
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    names = ("mlops-assets/dagster", "mlops-assets/sagemaker")
+    for name in names:
+        ecr.create_repository(repositoryName=name)
+        ecr.put_image(repositoryName=name, imageManifest=f'{{"mediaType": "{kind}"}}',
+                      imageDigest=NEW)  # fmt: skip
+    yield
+    for name in names:
+        ecr.delete_repository(repositoryName=name, force=True)
+
+
 def digests(client: Any) -> dict[str, str]:
     (stack,) = client.describe_stacks(StackName=STACK)["Stacks"]
     return {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
 
 
+@pytest.mark.usefixtures("images")
 @pytest.mark.parametrize(
     ("smoke", "status", "now"), [("true", 0, NEW), ("false", 1, OLD)], ids=["stays", "goes back"]
 )
@@ -159,6 +175,7 @@ def test_a_release_is_smoke_tested_and_stays_or_goes_back(
         "SAGEMAKER_DIGEST": NEW,
         "DAGSTER_STACK": STACK,
         "ALARM_ARNS": "",
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/mlops-release",
     }
     done = runner.run(lines("release.yml", "release")[-1])
     assert done.returncode == status, done.stderr

@@ -24,8 +24,6 @@ _TARGETS = f"arn:aws:elasticloadbalancing:{_AT}:targetgroup/mlops-%s/73e2d6bc24d
 # Outputs that other stacks read, as the services name them (their own documentation's examples).
 MADE = {
     "AccessLogBucket": "mlops-lake-accesslogbucket-1qz6f0x2yexample",
-    "AlarmArns": f"arn:aws:cloudwatch:{_AT}:alarm:mlops-daemon-down,"
-    f"arn:aws:cloudwatch:{_AT}:alarm:mlops-code-down",
     "AlertTopicArn": f"arn:aws:sns:{_AT}:mlops-alerts",
     "Bucket": "mlops-lake-lakebucket-1qz6f0x2yexample",
     "ClusterName": "mlops",

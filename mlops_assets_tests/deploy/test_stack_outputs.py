@@ -21,6 +21,7 @@ def _outputs(*, conditional: bool) -> dict[str, str]:
 # Some settings are held to a form.
 _VALUES = {
     "MLOPS_EVENTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/mlops-events",
+    "MLOPS_METRICS_NAMESPACE": "mlops_assets/monitor",
     "MLOPS_UI_URL": "https://dagster.example.com",
 }
 NEEDED = {

@@ -65,7 +65,12 @@ def play(home: Path, name: str, last: str, *options: str) -> Played:
             *("--home", str(home), *options),
         ],
         cwd=ROOT,
-        env={**kept, "MLOPS_PIPELINES": MODULE, "COLUMNS": "200"},
+        env={
+            **kept,
+            "MLOPS_PIPELINES": MODULE,
+            "MLOPS_TRACKING_URI": os.environ["MLOPS_TRACKING_URI"],  # its tables are there already
+            "COLUMNS": "200",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -61,7 +61,19 @@ class EmrWorld:
     def of(self, pipeline: MLPipeline, instance: dg.DagsterInstance | None = None) -> TestWorld:
         """The pipeline in this AWS."""
         more = {} if instance is None else {"instance": instance}
-        return TestWorld(self.home, pipeline, **more)
+        made = TestWorld(self.home, pipeline, **more)
+        made.resources["spark_jobs"]._poll_interval = 0.2
+        return made
+
+    def files(self, prefix: str) -> list[str]:
+        """The keys of the bucket's Parquet files below a prefix."""
+        pages = boto3.client("s3").get_paginator("list_objects_v2")
+        return [
+            found["Key"]
+            for page in pages.paginate(Bucket=BUCKET, Prefix=prefix)
+            for found in page.get("Contents", ())
+            if found["Key"].endswith(".parquet")
+        ]
 
     def executors(self) -> list[int]:
         """Of each application of several machines, how many executors had tasks of it."""

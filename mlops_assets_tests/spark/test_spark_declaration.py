@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_assets.assets.spark import module_of, require_image
+from mlops_assets.assets.spark import module_of
+from mlops_assets.assets.spark_places import pool, require_image, workers_of
 from mlops_assets.engines import check_engine
 from mlops_assets.permissions.needs import features
-from mlops_assets.pipeline import DeclarationError, Spark
+from mlops_assets.pipeline import DeclarationError, EMRServerless, Spark
 from mlops_assets.spark import session
 from mlops_assets.spark.job import message
 from mlops_assets_tests import deliveries
@@ -21,11 +22,43 @@ from mlops_assets_tests.spark import visits_on_spark
         ({"order_by": ("a", "a")}, "engine.order_by"),
         ({"features_by": "shop"}, "engine.features_by"),
         ({"max_runtime_s": 1}, "engine.max_runtime_s"),
+        ({"runs_on": "emr"}, "engine.runs_on: 'emr' is no place"),
+        ({"runs_on": EMRServerless(), "image_uri": "x"}, "engine.image_uri: 'x' has no say"),
     ],
 )
 def test_a_wrong_field_is_named(wrong, named):
     with pytest.raises(DeclarationError, match=named):
         Spark(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"executors": 0}, "executors: 0 is too few"),
+        ({"cores": 3}, r"cores: 3 .* Use one of 1, 2, 4, 8, 16"),
+        ({"cores": 4, "memory_gb": 31}, "Use 8 to 30, in steps of 1"),
+        ({"cores": 8, "memory_gb": 18}, "Use 16 to 60, in steps of 4"),
+        ({"disk_gb": 10}, "Use 20 to 200"),
+    ],
+)
+def test_a_worker_that_aws_has_not_is_named(wrong, named):
+    """StartJobRun takes it, and the job fails minutes later."""
+    with pytest.raises(DeclarationError, match=named):
+        EMRServerless(**wrong)
+
+
+def test_where_a_job_runs():
+    """On this machine there is no EMR; in AWS a job must not run elsewhere than it is declared."""
+    workers = EMRServerless(executors=3)
+    on_emr = replace(visits_on_spark.pipeline, engine=Spark(features_by=("shop",), runs_on=workers))
+    assert workers_of(visits_on_spark.pipeline, local=False, there=True) is None
+    assert workers_of(on_emr, local=True, there=False) is None
+    assert workers_of(on_emr, local=False, there=True) is workers
+    with pytest.raises(DeclarationError, match="MLOPS_EMR_APPLICATION_ID"):
+        workers_of(on_emr, local=False, there=False)
+    require_image(on_emr, local=False)
+    assert pool(on_emr) != pool(visits_on_spark.pipeline)
+    assert {"spark_serverless"} == features(on_emr) & {"spark", "spark_serverless", "processing"}
 
 
 def test_an_unknown_engine_is_refused():

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_assets_tests.resources.sagemaker.conftest import eventually
 from mlops_assets_tests.spark import visits_on_emr
 from mlops_assets_tests.spark.emr_world import ONE, SEVERAL, disks_can_be_hidden, emr_world
 from mlops_assets_tests.spark.spark_there import needs_spark
@@ -87,18 +86,26 @@ def test_a_killed_or_terminated_job_leaves_nothing_and_is_made_again(tmp_path, m
             waiting = tmp_path / "gate.waiting"
             waiting.unlink(missing_ok=True)
             gate.touch()
+            over = threading.Event()
 
             def soon():
-                eventually(waiting.exists, "the second day")
-                end()
+                while not waiting.exists() and not over.wait(0.05):
+                    pass
+                if waiting.exists():
+                    end()
 
             thread = threading.Thread(target=soon)
             thread.start()
-            ended = by_spark.run("clean", "quarantine", span=DAYS)
-            thread.join()
+            try:
+                ended = by_spark.run("clean", "quarantine", span=DAYS)
+            finally:
+                over.set()
+                thread.join()
             assert not ended.success
             assert not materialized(ended)
-            assert not any(by_spark.lake.partitions(f"visits.{name}") for name in STATIONS[:2])
+            lake, made = by_spark.lake, [f"visits.{name}" for name in STATIONS[:2]]
+            assert not any(lake.exists(name) and lake.partitions(name) for name in made)
+            assert world.files("lake/visits.db/clean/"), "the first day was not made yet"
 
         ended_by(lambda: world.api.jobs[-1].kill())
         ended_by(lambda: os.kill(os.getpid(), signal.SIGINT))

@@ -39,7 +39,7 @@ def graph(group: str) -> str:
 
 def declared_checks(stations: Collection[str]) -> Counter[str]:
     """How many checks each of these stations of flight_delays declares."""
-    keys = defs.resolve_asset_graph().asset_check_keys
+    keys = defs().resolve_asset_graph().asset_check_keys
     found = (key.asset_key.path for key in keys)
     return Counter(
         name for pipeline, name in found if pipeline == "flight_delays" and name in stations

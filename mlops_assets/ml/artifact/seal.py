@@ -104,7 +104,8 @@ def _read_check(path: Path, spec: FeatureSpec, minimum: int) -> tuple[Raw, Answe
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        # Not read_table: that imports the datasets of Arrow, and those pandas.
+        table = pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, OSError) as error:
         raise ArtifactError(f"{path.name} is not a Parquet file: {error}") from None
     if lacking := sorted({*spec.names, PREDICTION} - set(table.column_names)):

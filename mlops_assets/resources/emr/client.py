@@ -84,7 +84,7 @@ class PipesEMRServerlessJobClient(PipesJobClient):
         _arguments(request).append(f"{uri}message")
 
     def metadata(self, job: Describe) -> dict[str, dg.MetadataValue]:
-        shown = {
+        shown: dict[str, dg.MetadataValue] = {
             "job_run_id": dg.MetadataValue.text(job["jobRunId"]),
             "application_id": dg.MetadataValue.text(job["applicationId"]),
         }

@@ -31,6 +31,7 @@ class Application:
 
     application_id: str = ""
     role_arn: str = ""
+    region: str = "us-east-1"
     kms_key_arn: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,6 +65,11 @@ def spark_request(spec: SparkSpec, application: Application) -> dict[str, Any]:
 
     EMR's own retries are left at one attempt: a retry is Dagster's, which knows when it helps.
     """
+    conf = {
+        **_conf(spec.workers),
+        "spark.emr-serverless.driverEnv.AWS_DEFAULT_REGION": application.region,
+        "spark.executorEnv.AWS_DEFAULT_REGION": application.region,
+    }
     request: dict[str, Any] = {
         "applicationId": application.application_id,
         "executionRoleArn": application.role_arn,
@@ -72,7 +78,7 @@ def spark_request(spec: SparkSpec, application: Application) -> dict[str, Any]:
                 "entryPoint": spec.program_uri,
                 "entryPointArguments": list(spec.arguments),
                 "sparkSubmitParameters": " ".join(
-                    f"--conf {key}={value}" for key, value in sorted(_conf(spec.workers).items())
+                    f"--conf {key}={value}" for key, value in sorted(conf.items())
                 ),
             }
         },

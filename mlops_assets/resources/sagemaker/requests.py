@@ -38,6 +38,7 @@ class Placement:
         network_isolation: containers reach no network, so code travels as a channel.
         alarm_period_s: how often metrics of endpoints come, so how short an alarm may look back:
             60 in AWS, where SageMaker's own are standard resolution; 10 from the local API.
+        alert_topic_arn: of SNS, which endpoints' alarms are told to; empty: they are only seen.
         lustre: a file system that has the bucket's objects, for jobs that declare it.
     """
 
@@ -51,6 +52,7 @@ class Placement:
     kms_key_arn: str | None = None
     network_isolation: bool = True
     alarm_period_s: int = 10
+    alert_topic_arn: str = ""
     lustre: Lustre | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 

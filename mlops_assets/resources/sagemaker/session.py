@@ -4,7 +4,9 @@ Here: how a boto3 client is made, once, when it is first needed. Not here: any r
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -110,12 +112,29 @@ class SageMakerResource(dg.ConfigurableResource):
         )
         if endpoint is None:
             return boto3.client(service, region_name=self.region, config=config)
-        # A session of its own: neither the user's profile nor their keys reach a local server.
-        return boto3.session.Session().client(
-            service,
-            region_name=self.region,
-            endpoint_url=endpoint,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the local server checks none
-            config=config,
-        )
+        with _MAKING:
+            return _local_session().client(
+                service,
+                region_name=self.region,
+                endpoint_url=endpoint,
+                aws_access_key_id="local",
+                aws_secret_access_key="local",  # noqa: S106 - the local server checks none
+                config=config,
+            )
+
+
+# Sessions are not safe for threads, the clients that they make are.
+_MAKING = Lock()
+
+
+@cache
+def _local_session() -> Any:
+    """The session of all clients of local servers: neither the user's profile nor their keys reach
+    those.
+
+    One for the process: a session reads SageMaker's service model once, in .1 s, and each tick of a
+    sensor has a resource of its own.
+    """
+    import boto3
+
+    return boto3.session.Session()

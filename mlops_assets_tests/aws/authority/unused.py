@@ -31,6 +31,8 @@ UNUSED: dict[tuple[str, str, str], str] = {
     (DAGSTER, "Key", "kms:Encrypt"): _NAMES,
     (DAGSTER, "Objects", "s3:AbortMultipartUpload"): _BROKEN,
     (DAGSTER, "Objects", "s3:ListMultipartUploadParts"): _BROKEN,
+    (DAGSTER, "PasswordOfNow", "secretsmanager:GetSecretValue"): _PASSWORD,
+    (DAGSTER, "PasswordsKey", "kms:Decrypt"): _PASSWORD,
     (DAGSTER, "ReadRunLogs", "logs:GetLogEvents"): "of a run's task that died: none did",
     (DAGSTER, "StopScaling", "application-autoscaling:DeregisterScalableTarget"): (
         "of an endpoint that was scaled, and is so declared no more"
@@ -45,14 +47,10 @@ UNUSED: dict[tuple[str, str, str], str] = {
 }
 # What a second model, its rollback and a cancelled run are for: the nightly drills alone have them.
 LATER: dict[tuple[str, str, str], str] = {
-    (DAGSTER, "Alarms", "cloudwatch:DeleteAlarms"): _FIRST,
-    (DAGSTER, "Alarms", "cloudwatch:PutMetricAlarm"): _FIRST,
     (DAGSTER, "Endpoints", "sagemaker:UpdateEndpoint"): _FIRST,
     (DAGSTER, "Find", "sagemaker:ListEndpoints"): _PEOPLE,
     (DAGSTER, "Find", "sagemaker:ListModelPackageGroups"): _PEOPLE,
     (DAGSTER, "Find", "sagemaker:ListTrainingJobs"): _PEOPLE,
-    (DAGSTER, "PasswordOfNow", "secretsmanager:GetSecretValue"): _PASSWORD,
-    (DAGSTER, "PasswordsKey", "kms:Decrypt"): _PASSWORD,
     (DAGSTER, "Trainings", "sagemaker:StopTrainingJob"): _CANCELLED,
     (DAGSTER, "WatchAndStopRuns", "ecs:StopTask"): _CANCELLED,
 }

@@ -60,7 +60,10 @@ class NotApproved(DeploymentFailed):
 
 @dataclass(frozen=True)
 class Deployment:
-    """An endpoint that serves what was asked for; ``changed``: it did not before."""
+    """An endpoint that serves what was asked for; ``changed``: it did not before.
+
+    ``alarms``: PutMetricAlarm's parameters for what serves; none of them was put up.
+    """
 
     endpoint_name: str
     arn: str
@@ -68,6 +71,7 @@ class Deployment:
     package_arn: str
     changed: bool
     previous_config: str | None
+    alarms: tuple[Mapping[str, Any], ...] = ()
 
 
 def deploy(
@@ -88,10 +92,16 @@ def deploy(
     at_once = dataclasses.replace(spec.declared, rollout=AllAtOnce())
     plan = make_plan(dataclasses.replace(spec, declared=at_once), now)
     (change,) = plan.changes
-    change = dataclasses.replace(change, alarms=(), request=_without_alarms(change.request))
-    arn = carry_out(client, spec.name, change, timeout_s=timeout_s, poll_s=poll_s)
+    bare = dataclasses.replace(change, alarms=(), request=_without_alarms(change.request))
+    arn = carry_out(client, spec.name, bare, timeout_s=timeout_s, poll_s=poll_s)
     return Deployment(
-        spec.name, arn, change.config_name, spec.package_arn, plan.changed, plan.previous_config
+        endpoint_name=spec.name,
+        arn=arn,
+        config_name=change.config_name,
+        package_arn=spec.package_arn,
+        changed=plan.changed,
+        previous_config=plan.previous_config,
+        alarms=change.alarms,
     )
 
 

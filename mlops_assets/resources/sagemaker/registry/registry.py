@@ -256,10 +256,10 @@ def _signed(
 def _ensure_group(client: Any, group: str, placement: Placement) -> None:
     if found_or_none(lambda: client.describe_model_package_group(ModelPackageGroupName=group)):
         return
+    # A group is called by its pipeline's slug. Its versions have its tags, and no others.
+    tags = {"mlops:pipeline": group.replace("-", "_"), **placement.tags}
     try:
-        client.create_model_package_group(
-            ModelPackageGroupName=group, Tags=tag_list(placement.tags)
-        )
+        client.create_model_package_group(ModelPackageGroupName=group, Tags=tag_list(tags))
     except ClientError as error:
         if not already_exists(error):
             raise

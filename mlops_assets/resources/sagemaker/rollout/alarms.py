@@ -54,10 +54,14 @@ def alarm_requests(
     variant: str,
     period_s: int,
     champion_p99_ms: float | None,
+    topic_arn: str = "",
 ) -> list[dict[str, Any]]:
     """``PutMetricAlarm``'s parameters: shares of errors, latency, wrong answers to our own probes.
 
     A model that nobody calls is no bad model: missing data is not breaching.
+
+    Args:
+        topic_arn: of SNS, where it is told that one trips; empty: nowhere.
     """
     where = dimensions(endpoint, config_name, variant)
     shares = {
@@ -96,7 +100,7 @@ def alarm_requests(
             "Threshold": 0.0,
         }
     )
-    return requests
+    return [{**each, **({"AlarmActions": [topic_arn]} if topic_arn else {})} for each in requests]
 
 
 def latency_bound(bounds: Bounds, champion_p99_ms: float | None) -> float | None:

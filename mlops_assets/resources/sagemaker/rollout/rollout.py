@@ -129,7 +129,8 @@ class _Rollout:
         watcher = Watcher(self._sagemaker, self._spec.name, change, self._held_out, self._say)
         if change.action:
             self._say(f"{change.action} {change.config_name}")
-        if watched or change.watch_s:
+        if change.action or change.watch_s:
+            # They stay with what serves, once it does.
             alarms.put(self._sagemaker.cloudwatch(), change.alarms)
         try:
             carry_out(

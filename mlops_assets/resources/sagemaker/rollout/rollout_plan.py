@@ -169,14 +169,6 @@ def _change(
     champion_p99_ms: float | None,
 ) -> Change:
     name = str(config["EndpointConfigName"])
-    if now is None:
-        request = {
-            "EndpointName": spec.name,
-            "EndpointConfigName": name,
-            "Tags": spec.all_tags(),
-        }
-        why = f"create the endpoint with {name}: nothing serves yet, so nothing is watched"
-        return Change(model, config, (), "CreateEndpoint", request, judged, 0, why)
     alarms = tuple(
         alarm_requests(
             spec.name,
@@ -185,8 +177,17 @@ def _change(
             variant=judged,
             period_s=spec.placement.alarm_period_s,
             champion_p99_ms=champion_p99_ms,
+            topic_arn=spec.placement.alert_topic_arn,
         )
     )
+    if now is None:
+        request = {
+            "EndpointName": spec.name,
+            "EndpointConfigName": name,
+            "Tags": spec.all_tags(),
+        }
+        why = f"create the endpoint with {name}: nothing serves yet to go back to"
+        return Change(model, config, alarms, "CreateEndpoint", request, judged, 0, why)
     if now.config_name == name and now.endpoint.get("EndpointStatus", "InService") == "InService":
         return Change(model, config, alarms, "", {}, judged, watch_s, "it serves already")
     watched = guarded(spec, config, now.config)

@@ -3,6 +3,7 @@
 ``plans/<case>.json`` holds what is sent in AWS; write them anew with TESTS_RECORD_PLANS=1.
 """
 
+import dataclasses
 import functools
 import json
 import os
@@ -171,10 +172,26 @@ def test_waits_beyond_sagemaker_s_limit_are_refused_before_anything_is_sent() ->
         deployment_config(Linear(share=0.1, bake_s=3600))
 
 
-def test_a_first_deployment_is_created_unwatched_and_what_serves_is_left_alone() -> None:
+def test_alarms_are_told_where_people_are_told_of_anything() -> None:
+    """An alarm that is only seen by whoever looks at CloudWatch's page."""
+    topic = "arn:aws:sns:us-east-1:123456789012:alerts"
+    silent = spec(CASES["canary"])
+    told = dataclasses.replace(
+        silent, placement=dataclasses.replace(silent.placement, alert_topic_arn=topic)
+    )
+    for wanted, each in (([None], silent), ([[topic]], told)):
+        actions = [alarm.get("AlarmActions") for alarm in make_plan(each, None).changes[0].alarms]
+        assert actions == wanted * 3
+
+
+def test_a_first_deployment_has_alarms_and_what_serves_is_left_alone() -> None:
+    """An endpoint whose errors nobody is told of until its second model comes."""
     first = make_plan(spec(CASES["canary"]), None)
     assert [change.action for change in first.changes] == ["CreateEndpoint"]
-    assert first.changes[0].alarms == ()
+    (change,) = first.changes
+    kinds = [name.removeprefix(f"mlops-{change.config_name}-") for name in change.alarm_names]
+    assert kinds == ["server-errors", "client-errors", "answers"], "no champion to be as fast as"
+    assert "DeploymentConfig" not in change.request, "there is nothing to go back to"
     accepted("CreateEndpoint", dict(first.changes[0].request))
     config = first.changes[0].config
     again = make_plan(
