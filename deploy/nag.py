@@ -112,6 +112,11 @@ ACKNOWLEDGED = (
         "The image is a parameter, which the rule cannot look into; its default is AWS's standard",
     ),
     Acknowledgement(
+        "F303[12]",
+        "ecr/Copies",
+        "It is looked at with no account given, and made only where there is one",
+    ),
+    Acknowledgement(
         "W2509",
         "(dagster|iam|ingress)",
         "Names and ARNs of secrets, which are none themselves",

@@ -33,8 +33,11 @@ from urllib.parse import urlsplit
 url = urlsplit(sys.argv[1])
 kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
 connection = kind(url.netloc, timeout=30)
-connection.request("GET", "/")
-answer = connection.getresponse()
+try:
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+except OSError as error:
+    sys.exit(f"{url.geturl()} cannot be reached: {error}")
 there = urlsplit(answer.headers.get("Location", "")).netloc
 if answer.status != 302 or there in ("", url.netloc):
     sys.exit(f"{url.geturl()} answered {answer.status}, not with the way to the identity provider")

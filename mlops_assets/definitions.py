@@ -109,11 +109,12 @@ def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) ->
     """
     catalog = dict(settings.lake_catalog)
     placement = build_placement(settings)
+    guard = build_guard(settings, pipelines).to_json()
     sagemaker = SageMakerResource(
         region=settings.region,
         local_home=str(settings.sagemaker_home) if settings.is_local else None,
         local_objects=settings.objects,
-        guard=build_guard(settings, pipelines).to_json(),
+        guard=guard,
     )
     store = Store(bucket=settings.lake_bucket, objects=settings.objects)
     return {
@@ -144,6 +145,7 @@ def build_resources(settings: Settings, pipelines: Iterable[MLPipeline] = ()) ->
                 objects=settings.objects,
                 folder=store.uri("pipes"),
                 region=settings.region,
+                guard=guard,
             ),
             store.open,
             store.bucket,

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Generator
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import settings
 
 for name in [n for n in os.environ if n.startswith("MLOPS_") or n == "DAGSTER_HOME"]:
@@ -28,6 +30,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A busy machine is no failure; in CI the examples are the same each time.
 settings.register_profile("mlops", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("mlops")
+
+
+def _read_revisions_once() -> None:
+    """Every instance of Dagster reads all revisions of its tables anew, for their number: that was
+    half of the time that it takes to make one, of which tests make thousands."""
+    read, found = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+    def from_config(config: Config) -> ScriptDirectory:
+        place = config.get_main_option("script_location")
+        if place not in found:
+            found[place] = read(config)
+        return found[place]
+
+    ScriptDirectory.from_config = from_config  # type: ignore[method-assign]
+
+
+_read_revisions_once()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,7 @@ import time
 
 import dagster as dg
 
-_WITHIN_S = 300
+_WITHIN_S = 600
 
 
 def main(slug: str) -> None:

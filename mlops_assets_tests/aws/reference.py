@@ -29,7 +29,7 @@ DEFINITIONS = "mlops_assets.definitions"
 DATA = ("raw", "clean", "quarantine", "features", "profile")
 WATCHING = ("captures", "served_profile", "skew", "drift")
 ASKED = 40
-_RUN_S = 400
+_RUN_S = 900
 _ENDS = {"SUCCESS", "FAILURE", "CANCELED"}
 _CAPTURE_S = 60
 

@@ -243,6 +243,22 @@ def test_a_model_that_does_not_seal_fails_the_job(container: Container) -> None:
     assert "the worst is row" in container.failure
 
 
+def test_sealing_imports_xgboost_without_scikit_learn() -> None:
+    """That import took as long as all the rest of sealing; hidden for good, it would be missed."""
+    code = """
+        import sys
+        from mlops_assets.containers.train import _import_xgboost_alone
+        _import_xgboost_alone()
+        assert "xgboost" in sys.modules
+        print(sorted({"sklearn", "scipy.stats", "pandas"} & sys.modules.keys()))
+        import sklearn
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
 def test_a_stop_reaches_a_script_whose_starter_ignores_it(container: Container) -> None:
     """Ignored signals are inherited: a job started by such a process could not be stopped."""
     container.source("import time\nprint('up')\ntime.sleep(60)")

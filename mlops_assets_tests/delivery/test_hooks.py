@@ -71,7 +71,7 @@ NOTEBOOK = """{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"c
 {"output_type": "stream", "name": "stdout", "text": ["a customer's row"]}]}]}
 """
 # In parts, or this file would be a finding itself.
-SECRET = "pass" + "word = 'correct-horse-battery'\n"
+PLANTED = "pass" + "word = 'correct-horse-battery'\n"
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_commit_with_a_notebooks_outputs_or_a_secret_is_refused(
     """Rows of a customer, shown in a cell and committed with it; a password that was to go away."""
     notebook, module = tmp_path / "notebooks/a.ipynb", tmp_path / "notebooks/a.py"
     notebook.write_text(NOTEBOOK)
-    module.write_text(SECRET)
+    module.write_text(PLANTED)
     checkout("git", "add", "notebooks")
     refused = checkout("git", "commit", "-m", "both")
     assert refused.returncode == 1

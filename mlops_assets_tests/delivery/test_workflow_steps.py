@@ -24,13 +24,13 @@ from mlops_assets_tests.delivery.scripts import ROOT
 from mlops_assets_tests.delivery.test_stages import STAGES
 
 pytestmark = pytest.mark.integration
-STACK = "mlops-dagster"
+STACK, NOWHERE = "mlops-dagster", "http://127.0.0.1:9"
 OLD, NEW = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
 DAGSTER = """
 Parameters:
   ImageDigest: {Type: String}
   ImageOfJobsDigest: {Type: String}
-  Size: {Type: String}
+  UiUrl: {Type: String}
 Resources:
   Service: {Type: AWS::SQS::Queue}
 Outputs:
@@ -57,7 +57,10 @@ class Runner:
         (folder / "deploy").symlink_to(ROOT / "deploy")
         self.program(folder / ".venv/bin/python", f'exec "{sys.executable}" "$@"')
         self.environment = prompt(
-            PATH=f"{self.programs}:{os.environ['PATH']}", LOG=str(self.log), RUNNER_TEMP=str(folder)
+            PATH=f"{self.programs}:{os.environ['PATH']}",
+            BIN=str(folder / ".venv/bin"),
+            LOG=str(self.log),
+            RUNNER_TEMP=str(folder),
         )
 
     def program(self, path: Path, text: str) -> None:
@@ -124,7 +127,7 @@ def deployed(runner: Runner, aws: str) -> Iterator[Any]:
     )  # fmt: skip
 
     def parameters(digest: str) -> list[dict[str, str]]:
-        given = {"ImageDigest": digest, "ImageOfJobsDigest": digest, "Size": "large"}
+        given = {"ImageDigest": digest, "ImageOfJobsDigest": digest, "UiUrl": NOWHERE}
         return [{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()]
 
     client.create_stack(StackName=STACK, TemplateBody=DAGSTER, Parameters=parameters("none"))
@@ -180,8 +183,16 @@ def test_a_release_is_smoke_tested_and_stays_or_goes_back(
     done = runner.run(lines("release.yml", "release")[-1])
     assert done.returncode == status, done.stderr
     assert runner.said() == ["make smoke"]
-    assert digests(deployed) == {"ImageDigest": now, "ImageOfJobsDigest": now, "Size": "large"}
+    assert digests(deployed) == {"ImageDigest": now, "ImageOfJobsDigest": now, "UiUrl": NOWHERE}
     assert (f"{STACK}: taken back" in done.stderr) == (status == 1)
+
+
+@pytest.mark.skipif(shutil.which("aws") is None, reason="needs AWS's command line")
+def test_the_smoke_test_asks_where_the_stack_says(runner: Runner, deployed: Any) -> None:
+    """A release whose UI is not there, and a traceback in place of its address."""
+    done = runner.run("deploy/smoke.sh ui", cwd=ROOT)
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"{NOWHERE} cannot be reached: ")
 
 
 MLOPS = """echo "mlops $*; $MLOPS_ENV; $MLOPS_IMAGE_URI; $MLOPS_SUBNETS" >>"$LOG" """
@@ -204,7 +215,7 @@ def test_a_branch_gets_its_environment_in_the_account(
 def test_without_an_answer_no_environment_is_made(runner: Runner) -> None:
     """Green, and nothing made: `eval "$(…)"` goes on after a command that failed."""
     runner.program(runner.folder / ".venv/bin/mlops", MLOPS)
-    runner.environment |= {"NAME": "pr42", "CLOSED": "false", **environment("http://127.0.0.1:9")}
+    runner.environment |= {"NAME": "pr42", "CLOSED": "false", **environment(NOWHERE)}
     runner.environment |= {"AWS_MAX_ATTEMPTS": "1"}
     done = runner.run(lines("branch.yml", "environment")[-1])
     assert done.returncode != 0

@@ -121,6 +121,13 @@ def test_production_comes_after_staging_and_both_after_the_tests() -> None:
     assert "--alarms" in last
 
 
+def test_newer_pythons_are_those_that_the_tests_run_in() -> None:
+    """make takes the first Python that it finds, 3.11 before others: green, and nothing newer."""
+    newer = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["newer"]
+    assert newer["env"] == {"PYTHON": "python${{ matrix.python }}"}
+    assert "PYTHON ?=" in (ROOT / "Makefile").read_text(), "which reads it"
+
+
 @pytest.mark.integration
 def test_zizmor_finds_nothing_and_would_find_something(tmp_path: Path) -> None:
     """Security demand 6. The control: a title of a pull request in a shell line is an injection."""

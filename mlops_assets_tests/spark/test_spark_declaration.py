@@ -7,9 +7,10 @@ import pytest
 from mlops_assets.assets.spark import module_of
 from mlops_assets.assets.spark_places import pool, require_image, workers_of
 from mlops_assets.engines import check_engine
+from mlops_assets.objects import open_objects
 from mlops_assets.permissions.needs import features
 from mlops_assets.pipeline import DeclarationError, EMRServerless, Spark
-from mlops_assets.spark import session
+from mlops_assets.spark import job, session
 from mlops_assets.spark.job import message
 from mlops_assets_tests import deliveries
 from mlops_assets_tests.spark import visits_on_spark
@@ -114,3 +115,15 @@ def test_the_sentence_of_a_worker_is_what_the_run_shows():
     )
     assert message(RuntimeError(text)).endswith("ContractBroken: visits.clean drops rows")
     assert message(OSError(28, "full")) == "OSError(28, 'full')"
+
+
+def test_a_job_without_a_disk_in_common_says_its_last_word_in_an_object(tmp_path, monkeypatch):
+    """On EMR nobody reads a file that a driver leaves: the run would say "ExitCode: 1"."""
+    objects = open_objects(f"dir:{tmp_path}")
+    monkeypatch.setattr(job, "open_objects", lambda _: objects)
+    uris = [f"s3://lake/{name}" for name in ("task", "answer", "said")]
+    objects.write(uris[0], b"no task")
+    with pytest.raises(ValueError, match="task"):
+        job.main(*uris)
+    assert b"Invalid JSON" in objects.read(uris[2])
+    assert not objects.exists(uris[1])

@@ -8,8 +8,8 @@ spark-submit. `sagemaker.jobs` does all of that for SageMaker's jobs, and does i
 follow from the request, adoption, live logs, one stop, failures with their reason. What is left out
 is Pipes itself: the program answers with an object, and has nothing to report beside it.
 
-Here: what only these jobs have: their last word, their cost. Not here: EMR's own words
-(job_runs.py), the request (requests.py).
+Here: what only these jobs have: their last word, their metadata. Not here: EMR's own words
+(job_runs.py), the request (requests.py), prices (cost.py).
 """
 
 from __future__ import annotations
@@ -20,17 +20,13 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.objects import Objects
+from mlops_assets.resources.emr.cost import BASIS, USD, usd_of
 from mlops_assets.resources.emr.job_runs import JOB_RUN
 from mlops_assets.resources.emr.requests import Application
 from mlops_assets.resources.emr.session import EMRServerlessResource
 from mlops_assets.resources.sagemaker.jobs.client import PipesJobClient
 from mlops_assets.resources.sagemaker.jobs.follow import Context
 from mlops_assets.resources.sagemaker.jobs.kinds import Describe
-
-# USD by list price of us-east-1, x86; each worker's first 20 GB of storage are not billed
-# (https://aws.amazon.com/emr/pricing/).
-_USD = {"vCPUHour": 0.052624, "memoryGBHour": 0.0057785, "storageGBHour": 0.000111}
-_AS_OF = "2025-10"
 
 
 class PipesEMRServerlessJobClient(PipesJobClient):
@@ -89,13 +85,11 @@ class PipesEMRServerlessJobClient(PipesJobClient):
             "application_id": dg.MetadataValue.text(job["applicationId"]),
         }
         used = job.get("billedResourceUtilization") or {}
-        for name in _USD.keys() & used.keys():
+        for name in USD.keys() & used.keys():
             shown[f"billed_{name}"] = dg.MetadataValue.float(float(used[name]))
         if used:
-            usd = sum(price * used.get(name, 0.0) for name, price in _USD.items())
-            basis = f"list price, us-east-1, {_AS_OF}; traffic not included"
-            shown["cost_usd"] = dg.MetadataValue.float(round(usd, 6))
-            shown["cost_basis"] = dg.MetadataValue.text(basis)
+            shown["cost_usd"] = dg.MetadataValue.float(round(usd_of(job), 6))
+            shown["cost_basis"] = dg.MetadataValue.text(BASIS)
         if said := job.get("ExitMessage"):
             shown["exit_message"] = dg.MetadataValue.text(said)
         return shown

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from mlops_assets.objects import ObjectNotFound, Objects
 from mlops_assets.resources.emr.requests import LOG_GROUP, logging_of
+from mlops_assets.resources.sagemaker.errors import found_or_none
 from mlops_assets.resources.sagemaker.jobs.kinds import Describe, JobKind
 from mlops_assets.resources.sagemaker.names import tag_list
 
@@ -104,6 +105,10 @@ class JobRuns:
             found["FailureReason"] = details.rstrip(".")
             found["ExitMessage"] = self._said(job)
         return found
+
+    def named(self, name: str) -> Describe | None:
+        """The job of this name; None where there is none."""
+        return found_or_none(lambda: self.get_job_run(JobRunName=name))
 
     def cancel_job_run(self, *, JobRunName: str) -> None:
         self.client.cancel_job_run(

@@ -18,12 +18,14 @@ class EMRServerlessResource(dg.ConfigurableResource):
     Args:
         objects: the store that s3:// URIs live in, in the words of `open_objects`.
         folder: an s3:// folder for what is remembered of jobs.
+        guard: what jobs may ask for at most (`jobs.guard.Guard`, as JSON); empty: anything.
     """
 
     application_id: str
     objects: str
     folder: str
     region: str = "us-east-1"
+    guard: str = ""
     max_attempts: int = 5
     _clients: dict[str, Any] = PrivateAttr(default_factory=dict)
 
@@ -38,7 +40,13 @@ class EMRServerlessResource(dg.ConfigurableResource):
         if "job_runs" not in self._clients:
             client = boto3.client("emr-serverless", region_name=self.region, config=self._config())
             objects = open_objects(self.objects)
-            self._clients["job_runs"] = JobRuns(client, self.application_id, objects, self.folder)
+            made = JobRuns(client, self.application_id, objects, self.folder)
+            if self.guard:
+                from mlops_assets.resources.emr.cost import watch
+                from mlops_assets.resources.sagemaker.jobs.guard import Guard
+
+                watch(Guard.from_json(self.guard), client, made.named)
+            self._clients["job_runs"] = made
         job_runs: JobRuns = self._clients["job_runs"]
         return job_runs
 

@@ -1,19 +1,26 @@
 """A Spark job as one Dagster step: what dagster_aws's client would get wrong of each."""
 
+import datetime as dt
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import dagster as dg
 import pytest
 
+from mlops_assets.limits import Limits
 from mlops_assets.resources.emr.job_runs import JOB_RUN
+from mlops_assets.resources.emr.session import EMRServerlessResource
 from mlops_assets.resources.sagemaker.jobs import attempts
+from mlops_assets.resources.sagemaker.jobs.guard import Guard, _cost
+from mlops_assets.resources.sagemaker.jobs.ledger import Entry
 from mlops_assets.resources.sagemaker.names import SPEC_HASH_TAG, tag_list
-from mlops_assets_tests.resources.emr.emr_parts import ANSWERS, PREAMBLE, emr_world
+from mlops_assets_tests.resources.emr.emr_parts import ANSWERS, BUCKET, PREAMBLE, emr_world
 from mlops_assets_tests.resources.sagemaker.conftest import eventually
 
 pytestmark = pytest.mark.integration
+NOW = dt.datetime.now(dt.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +138,32 @@ def test_a_terminated_run_cancels_its_job_once(emr):
     (job,) = emr.named(request)
     assert "is Stopped" in failure(ended).description
     assert (job.state, job.cancelled) == ("CANCELLED", 1)
+
+
+def limited(emr, **limits):
+    """The same world, in which jobs may ask for so much at most."""
+    guard = Guard(Limits(**limits), {}, f"s3://{BUCKET}/budget", "s3")
+    fields = {**emr.resource.model_dump(), "guard": guard.to_json()}
+    return replace(emr, resource=EMRServerlessResource(**fields))
+
+
+def test_what_breaks_a_limit_is_refused_before_it_is_asked(emr):
+    """The only kind of job that no limit holds is the one that will be asked for."""
+    request = emr.request("dear", ANSWERS)
+    refused = failure(limited(emr, hours=1).run(request))
+    # Ten executors and the driver, for ten minutes.
+    assert "up to 1.833 instance-hours, and 1 are allowed" in refused.description
+    assert emr.named(request) == []
+
+
+def test_jobs_of_a_day_stay_within_the_budget(emr):
+    """Put aside is the most that a job can cost; counted, once it has ended, what it did cost."""
+    world = limited(emr, usd_per_day=0.6)
+    tags = {"Tags": tag_list({"mlops:pipeline": "budget"})}
+    requests = [emr.request(f"budget-{n}", ANSWERS) | tags for n in range(3)]
+    ended = [world.run(request) for request in requests]
+    assert [each.success for each in ended] == [True, True, False]
+    assert "today's jobs come to 0.64 USD" in failure(ended[2]).description
+    assert _cost(None, Entry(operation="StartJobRun", job="x", at=NOW, usd=1.0)) is None, (
+        "SageMaker, asked for a Spark job's cost"
+    )

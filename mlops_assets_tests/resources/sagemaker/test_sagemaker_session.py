@@ -1,5 +1,7 @@
 """Where clients point, and whose keys they carry."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -32,3 +34,20 @@ def test_the_local_api_never_sees_the_user_s_keys(
     client.list_training_jobs()
     assert "Credential=local/" in seen[0]
     assert client.meta.endpoint_url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.integration
+def test_every_resource_has_clients_of_its_own_and_the_service_is_read_once(lab: Lab) -> None:
+    """A resource for each tick of a sensor: reading SageMaker's model was most of what a tick took.
+
+    Made at once by several threads, which a session alone does not stand.
+    """
+    with ThreadPoolExecutor(8) as pool:
+        clients = list(pool.map(lambda _: lab.fresh().client(), range(16)))
+    assert len({id(client) for client in clients}) == 16, "what watches one would watch all"
+    shapes = {id(client.meta.service_model._service_description["shapes"]) for client in clients}
+    assert len(shapes) == 1
+    heard: list[str] = []
+    clients[0].meta.events.register("before-send.*", lambda **_: heard.append("call"))
+    clients[1].list_training_jobs()
+    assert heard == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -93,17 +93,29 @@ class Guard:
         Raises:
             LimitExceeded: naming the bound, the value and the remedy.
         """
-        ask = ask_of(operation, params)
+        cost = (lambda each: _cost(client, each)) if operation in KINDS else None
+        self.judge(ask_of(operation, params), cost)
+
+    def judge(self, ask: Ask, cost: Callable[[Entry], float | None] | None) -> None:
+        """Put aside what an ask costs.
+
+        Args:
+            cost: of an earlier job once it has ended, as `Ledger.spent` wants it; None: the ask is
+                for no job, and counts in no budget.
+
+        Raises:
+            LimitExceeded: naming the bound, the value and the remedy.
+        """
         for whose, limits in self._limits_of(ask.pipeline).items():
             for bound, words in limits.broken(ask.types, ask.instances, ask.hours):
                 raise LimitExceeded(ask, whose, bound, words)
-        if operation in KINDS:
-            self._check_budget(client, ask)
+        if cost is not None:
+            self._check_budget(ask, cost)
 
     def _limits_of(self, pipeline: str) -> dict[str, Limits]:
         return {"platform": self.platform, "pipeline": self.pipelines.get(pipeline, Limits())}
 
-    def _check_budget(self, client: Any, ask: Ask) -> None:
+    def _check_budget(self, ask: Ask, cost: Callable[[Entry], float | None]) -> None:
         budgets = {
             whose: limits.usd_per_day
             for whose, limits in self._limits_of(ask.pipeline).items()
@@ -119,7 +131,7 @@ class Guard:
         entry = Entry(operation=ask.operation, job=ask.name, at=now, usd=ask.usd)
         # First put aside, then counted: of two at once neither overlooks the other.
         before = self._ledger.put_aside(ask.pipeline, entry)
-        spent = self._ledger.spent(ask.pipeline, now, lambda each: _cost(client, each))
+        spent = self._ledger.spent(ask.pipeline, now, cost)
         if spent > budget:
             self._ledger.give_back(ask.pipeline, entry, before)
             raise LimitExceeded(
@@ -141,7 +153,9 @@ def _limits(data: Mapping[str, Any]) -> Limits:
 
 def _cost(client: Any, entry: Entry) -> float | None:
     """What a job has cost; None while that is not known, NaN where there is no such job."""
-    kind = KINDS[entry.operation]
+    kind = KINDS.get(entry.operation)
+    if kind is None:
+        return None  # of another service, which is not asked here
     job = attempts.describe(lambda: client, kind, entry.job)
     if job is None:
         return math.nan
