@@ -131,7 +131,8 @@ def test_nobody_but_dagster_is_granted_what_is_not_classified() -> None:
         if each["Type"] == "AWS::LakeFormation::PrincipalPermissions"
         for tag in each["Properties"]["Resource"].get("LFTagPolicy", {}).get("Expression", [])
         for value in tag["TagValues"]
-        if value == "unclassified"
+        # That a table is there, and what its columns are called, is no row of it.
+        if value == "unclassified" and each["Properties"]["Permissions"] != ["DESCRIBE"]
     }
     assert set(granted) == {"DagsterOwnsTheTables"}
     owner = CATALOG["DagsterOwnsTheTables"]["Properties"]["Principal"]
