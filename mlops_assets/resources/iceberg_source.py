@@ -128,8 +128,8 @@ class IcebergSource:
         kind = str(table.schema().find_field(self.time_column).field_type)
         first, last = (_literal(kind, moment) for moment in (start, end))
         return And(
-            GreaterThanOrEqual(self.time_column, first),  # type: ignore[call-arg]
-            LessThan(self.time_column, last),  # type: ignore[call-arg]
+            GreaterThanOrEqual(self.time_column, first),  # type: ignore[call-arg, misc]
+            LessThan(self.time_column, last),  # type: ignore[call-arg, misc]
         )
 
     def _files(self) -> tuple[_File, ...]:
