@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -104,7 +105,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def job(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """This process has what the workflow's job has."""
+    """This process has what the workflow's job has; boto3's session keeps an earlier test's keys."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in site.variables.items():
         if name.startswith(("AWS_", "MLOPS_")):
             monkeypatch.setenv(name, value)
@@ -159,8 +161,6 @@ def test_an_environment_is_made_and_removed_by_the_role(job: Site) -> None:
 
 def test_production_is_refused_to_the_role(job: Site) -> None:
     """The negative control of the test above: the same credentials, on what is not the branch's."""
-    import boto3
-
     from mlops_assets.cli import environments
 
     calls: list[tuple[str, str, dict[str, Any]]] = [
