@@ -105,7 +105,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def job(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """This process has what the workflow's job has; boto3's session keeps an earlier test's keys."""
+    """This process has what the workflow's job has; boto3 would keep an earlier test's keys."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in site.variables.items():
         if name.startswith(("AWS_", "MLOPS_")):
