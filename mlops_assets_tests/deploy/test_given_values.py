@@ -6,14 +6,12 @@ A pattern is written from memory, an ARN is what the service calls things: RDS n
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from typing import Any
 
 import pytest
 
-from mlops_assets_tests.deploy.template import FOLDER
+from mlops_assets_tests.delivery.scripts import script
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 _AT = f"{REGION}:{ACCOUNT}"
@@ -66,18 +64,7 @@ MADE = {
 }
 
 
-def _stacks() -> Any:
-    path = FOLDER.parent / "stacks.py"
-    spec = importlib.util.spec_from_file_location("deploy_stacks_read", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-stacks = _stacks()
+stacks = script("deploy/stacks.py")
 PUT_OUT = {name for stack in stacks.ORDER for name in stack.outputs()}
 READ = [
     (stack.name, name, parameter)

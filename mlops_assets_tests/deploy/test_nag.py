@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from mlops_assets_tests.delivery.scripts import script
 from mlops_assets_tests.deploy.template import FILES, parse
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("deploy_nag", ROOT / "deploy" / "nag.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-nag = _load()
+nag = script("deploy/nag.py")
 KNOWN = nag.Acknowledgement("AwsSolutions-SQS3", "events/Dead", "It is the dead-letter queue")
 FOUND = nag.Finding("events/Dead", "AwsSolutions-SQS3", "The queue has no dead-letter queue.")
 

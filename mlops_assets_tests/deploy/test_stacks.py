@@ -5,31 +5,19 @@ Those that moto can make are also deployed: test_stacks_deployed.
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from mlops_assets_tests.delivery.scripts import script
 from mlops_assets_tests.deploy.template import FILES, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("deploy_stacks", ROOT / "deploy" / "stacks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-stacks = _load()
+stacks = script("deploy/stacks.py")
 TOLD = {stack.name: set(stacks.told(stack)) for stack in stacks.ORDER}
 PEOPLE = {
     "network": {"S3PrefixListId"},
