@@ -19,6 +19,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.pipeline import MLPipeline
+from mlops_assets.resources.records import _opened
 from mlops_assets_tests.aws_server import REGION, aws_server, environment
 from mlops_assets_tests.spark.emr_api import APPLICATION, ROLE, EMRServerlessApi, emr_serverless
 from mlops_assets_tests.spark.emr_jobs import Submit
@@ -90,6 +91,7 @@ def emr_world(home: Path, conf: Mapping[str, str]) -> Iterator[EmrWorld]:
     with aws_server() as url, pytest.MonkeyPatch.context() as patch:
         for name, value in {**environment(url), **_settings()}.items():
             patch.setenv(name, value)
+        _opened.cache_clear()  # a store of an earlier world, whose AWS is gone
         submit = Submit(
             [str(_spark_home(home) / "bin" / "spark-submit")],
             {
