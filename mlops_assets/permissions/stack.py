@@ -1,7 +1,7 @@
 """deploy/cloudformation/iam.yaml, from the same statements that `mlops iam` prints.
 
-Here: roles, their trust, parameters and outputs around the policies, as plain dicts with
-CloudFormation's intrinsics. Not here: text (`template_text`).
+Here: roles, their trust and outputs around the policies, as plain dicts with CloudFormation's
+intrinsics. Not here: what the stack is told (`parameters`), text (`template_text`).
 """
 
 from __future__ import annotations
@@ -12,101 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_assets.permissions.catalogue import POLICIES, ROLES
+from mlops_assets.permissions.parameters import CONDITIONS, PARAMETERS
 from mlops_assets.permissions.policy import PolicyError, Scope, as_policy, documents
 from mlops_assets.permissions.statement import Statement, arn
 
 # IAM's default for one role.
 _MOST_POLICIES = 10
 
-CONDITIONS: dict[str, Any] = {
-    "Signs": {"Fn::Not": [{"Fn::Equals": [{"Ref": "SigningKeyArn"}, ""]}]},
-    "Alerts": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertTopicArn"}, ""]}]},
-    "Listens": {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsQueueArn"}, ""]}]},
-    "RunsSpark": {"Fn::Not": [{"Fn::Equals": [{"Ref": "EmrApplicationId"}, ""]}]},
-    "Tells": {"Fn::Not": [{"Fn::Equals": [{"Ref": "TrackingServerArn"}, ""]}]},
-    "OnlyPeopleApprove": {"Fn::Equals": [{"Ref": "Approval"}, "manual"]},
-    "OnGitHub": {"Fn::Not": [{"Fn::Equals": [{"Ref": "GitHubRepository"}, ""]}]},
-}
-
 _SPARK = "RunsSpark"
-
-
-def _text(description: str, pattern: str, default: str | None = None) -> dict[str, Any]:
-    found = {"Type": "String", "Description": description, "AllowedPattern": pattern}
-    return found if default is None else {**found, "Default": default}
-
-
-_REPOSITORY = "[a-z0-9]+([._/-][a-z0-9]+)*"
-_KEY = "arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
-PARAMETERS: dict[str, Any] = {
-    "Bucket": _text("The lake's bucket", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
-    # A key, not an alias: IAM does not look through aliases.
-    "KmsKeyArn": _text("The key of the lake, of volumes and of outputs", _KEY),
-    "OperationsKeyArn": _text("The key of secrets, queues, topics and logs", _KEY),
-    "DatabaseSecretArn": _text(
-        "User name and password of Dagster's database",
-        "arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+",
-    ),
-    "VpcId": {"Type": "AWS::EC2::VPC::Id", "Description": "The VPC of the subnets"},
-    "SubnetIds": {
-        "Type": "List<AWS::EC2::Subnet::Id>",
-        "Description": "The private subnets that jobs and models are held to",
-    },
-    "ImageRepository": _text(
-        "The ECR repository of the image that jobs and endpoints run",
-        _REPOSITORY,
-        "mlops-assets/sagemaker",
-    ),
-    "ControlPlaneRepository": _text(
-        "The ECR repository of the image that runs Dagster", _REPOSITORY, "mlops-assets/dagster"
-    ),
-    "ClusterName": _text(
-        "What the ECS cluster is called, and the run's task definition after it",
-        "[a-z][a-z0-9-]{0,31}",
-        "mlops",
-    ),
-    "SigningKeyArn": _text(
-        "An ECC_NIST_P256 key of KMS that signs model packages; empty, none is signed by KMS",
-        f"({_KEY})?",
-        "",
-    ),
-    "AlertTopicArn": _text(
-        "An SNS topic that alerts are sent to; empty, none",
-        "(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)?",
-        "",
-    ),
-    "EventsQueueArn": _text(
-        "The queue that EventBridge sends SageMaker's events to; empty, none",
-        "(arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+)?",
-        "",
-    ),
-    "TrackingServerArn": _text(
-        "SageMaker's MLflow that experiments are told to; empty, none",
-        "(arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:mlflow-[a-z]+(-[a-z]+)?/[A-Za-z0-9-]+)?",
-        "",
-    ),
-    "EmrApplicationId": _text(
-        "The application of EMR Serverless that Spark jobs run on; empty, none",
-        "[0-9a-z]{0,64}",
-        "",
-    ),
-    "Approval": {
-        "Type": "String",
-        "Description": "manual - no pipeline approves its own models, whatever it declares",
-        "Default": "declared",
-        "AllowedValues": ["declared", "manual"],
-    },
-    "GitHubRepository": _text(
-        "owner/name of the repository whose workflows may push images; empty, none",
-        "([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)?",
-        "",
-    ),
-    "GitHubEnvironment": _text(
-        "The environment of GitHub whose jobs may; let only main deploy to it",
-        "[A-Za-z0-9_-]+",
-        "staging",
-    ),
-}
 
 
 def template(scope: Scope) -> dict[str, Any]:

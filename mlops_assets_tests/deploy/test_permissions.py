@@ -12,6 +12,7 @@ import pytest
 from mlops_assets.permissions import lake
 from mlops_assets.permissions.catalogue import POLICIES, ROLES
 from mlops_assets.permissions.needs import FEATURES, features
+from mlops_assets.permissions.parameters import CONDITIONS
 from mlops_assets.permissions.policy import (
     EVERYTHING,
     LIMIT,
@@ -23,7 +24,7 @@ from mlops_assets.permissions.policy import (
     size,
     statements,
 )
-from mlops_assets.permissions.stack import CONDITIONS, template
+from mlops_assets.permissions.stack import template
 from mlops_assets.permissions.statement import Names, Statement, conflicts, sagemaker
 from mlops_assets.permissions.template_text import written
 from mlops_assets.pipeline import Autoscaling, Batch, Integer, MLPipeline, Tuning
