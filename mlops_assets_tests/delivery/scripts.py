@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def script(path: str) -> ModuleType:
-    """The module of a script, by its path from the project's root."""
+    """The module of a script, by its path from the project's root; what lies beside it is found."""
     name = f"script_{Path(path).stem}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, ROOT / path)
@@ -19,5 +19,7 @@ def script(path: str) -> ModuleType:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        if (beside := str((ROOT / path).parent)) not in sys.path:
+            sys.path.append(beside)
         spec.loader.exec_module(module)
     return sys.modules[name]
