@@ -123,14 +123,13 @@ class IcebergSource:
         return window_of(self.windows, partition)
 
     def _filter(self, table: Table, start: pd.Timestamp, end: pd.Timestamp) -> BooleanExpression:
-        from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
+        from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan, Reference
+        from pyiceberg.expressions.literals import literal
 
         kind = str(table.schema().find_field(self.time_column).field_type)
-        first, last = (_literal(kind, moment) for moment in (start, end))
-        return And(
-            GreaterThanOrEqual(self.time_column, first),  # type: ignore[call-arg, misc]
-            LessThan(self.time_column, last),  # type: ignore[call-arg, misc]
-        )
+        time = Reference(self.time_column)
+        first, last = (literal(_written(kind, moment)) for moment in (start, end))
+        return And(GreaterThanOrEqual(term=time, value=first), LessThan(term=time, value=last))
 
     def _files(self) -> tuple[_File, ...]:
         table = self._open()
@@ -201,12 +200,12 @@ def _moment(kind: Any, bound: bytes | None) -> pd.Timestamp | None:
     return pd.Timestamp(from_bytes(kind, bound), unit=_UNITS[str(kind)], tz="UTC")
 
 
-def _literal(kind: str, moment: pd.Timestamp) -> str:
+def _written(kind: str, moment: pd.Timestamp) -> str:
     """A moment in UTC as Iceberg's expressions take it; of dates, the first that begins then.
 
-    >>> _literal("date", pd.Timestamp("2024-03-01T05:00", tz="UTC"))
+    >>> _written("date", pd.Timestamp("2024-03-01T05:00", tz="UTC"))
     '2024-03-02'
-    >>> _literal("timestamp", pd.Timestamp("2024-03-01T05:00", tz="UTC"))
+    >>> _written("timestamp", pd.Timestamp("2024-03-01T05:00", tz="UTC"))
     '2024-03-01T05:00:00'
     """
     if kind == "date":
