@@ -1,4 +1,4 @@
-"""Every sensor of a pipeline, from its declaration and the stations that exist.
+"""Every sensor, job and schedule of a pipeline, from its declaration and the stations that exist.
 
 Here: the list. Not here: what any of them watches.
 """
@@ -16,6 +16,7 @@ from mlops_assets.automation import (
     downstream,
     going_back,
     guard,
+    housekeeping,
     idle,
     labels,
     new_data,
@@ -53,7 +54,8 @@ def build_jobs(found: Targets) -> list[Any]:
     """What is started as a whole, by a person, a sensor or a schedule."""
     rollback = [going_back.build(found)] if guarded(found) else []
     predictions = [found.predictions_job] if "predictions" in found.stations else []
-    return [found.loop_job, found.retraining_job, *predictions, *rollback]
+    fixed = [found.loop_job, found.retraining_job, housekeeping.build_job(found)]
+    return [*fixed, *predictions, *rollback]
 
 
 def guarded(found: Targets) -> bool:
@@ -64,4 +66,5 @@ def guarded(found: Targets) -> bool:
 def build_schedules(found: Targets) -> list[dg.ScheduleDefinition]:
     """The schedules, all off by default."""
     cron = found.pipeline.retraining.cron
-    return [] if cron is None else [retraining.build_schedule(found, cron)]
+    trainings = [] if cron is None else [retraining.build_schedule(found, cron)]
+    return [*trainings, housekeeping.build_schedule(found)]

@@ -260,15 +260,15 @@ def test_the_sensors_are_the_declared_ones_off_and_say_what_they_do(tmp_path):
     for sensor in found.values():
         assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
         assert "atches" in str(sensor.description) or "Re-materializes" in str(sensor.description)
-    (schedule,) = defs.schedules or []
-    assert (schedule.name, schedule.cron_schedule) == (f"{GROUP}_schedule", "0 6 * * 1")
+    schedule = defs.resolve_schedule_def(f"{GROUP}_schedule")
+    assert schedule.cron_schedule == "0 6 * * 1"
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
 def test_the_schedule_asks_once_a_tick_under_the_same_rules(world):
     declared = dataclasses.replace(EAGER, on=("schedule",), cron="0 6 * * 1")
     world = world.like(retraining=declared)
-    (schedule,) = world.defs.schedules or []
+    schedule = world.defs.resolve_schedule_def(f"{GROUP}_schedule")
     with dg.instance_for_test() as instance:
         _ask_twice(world, schedule, instance)
 

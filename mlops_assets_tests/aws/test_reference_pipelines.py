@@ -89,6 +89,7 @@ def test_every_sensor_can_look(played: Played) -> None:
     assert len(played.ticks) >= 10 * len(SCENES)
     failed = {name: said["failed"] for name, said in played.ticks.items() if "failed" in said}
     assert failed == {}
+    assert "flight_delays_housekeeping" in played.ticks
     assert "tailnum" in played.ticks["flight_delays_personal"]["skipped"], "tagged as personal"
     told = played.ticks["flight_delays_metrics"]["skipped"]
     assert told.endswith("were told to mlops_assets/tests.")

@@ -1,7 +1,7 @@
-"""Evaluates every sensor of the ordinary definitions once, as the daemon would: ``python -m``.
+"""Evaluates every sensor of the ordinary definitions once, and keeps house: ``python -m``.
 
-Prints a line of JSON for each: its name, and what it wants or why it wants nothing. Not here: what
-AWS thinks of it (the world that this is run in).
+Prints a line of JSON for each sensor and job: its name, and what it wants or why it wants nothing.
+Not here: what AWS thinks of it (the world that this is run in).
 """
 
 import json
@@ -29,6 +29,11 @@ def main() -> None:
             except Exception:  # told, and judged by the test
                 said = {"failed": traceback.format_exc()[-2000:]}
             print(json.dumps({"sensor": sensor.name, **said}), flush=True)
+        for job in defs.resolve_all_job_defs():
+            if job.name.endswith("_housekeeping"):
+                done = job.execute_in_process(instance=instance, raise_on_error=False)
+                said = {} if done.success else {"failed": str(done.all_events)[-2000:]}
+                print(json.dumps({"sensor": job.name, **said}), flush=True)
 
 
 if __name__ == "__main__":

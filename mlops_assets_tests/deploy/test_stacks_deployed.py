@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlops_assets.pipelines.digits import pipeline as digits
 from mlops_assets_tests.deploy.test_given_values import MADE, stacks
 
 pytestmark = pytest.mark.integration
@@ -160,6 +161,18 @@ def test_the_branchs_role_is_attached_to_both_of_its_policies() -> None:
     assert len(attached) == 2
     condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
     assert "repo:ours/mlops:pull_request" in condition.values()
+
+
+@pytest.mark.usefixtures("account")
+def test_the_endpoints_log_is_there_before_its_first_line() -> None:
+    """A group that SageMaker makes: of a name that is not the endpoint's, or kept for ever."""
+    import boto3
+
+    prefix = "/aws/sagemaker/Endpoints/"
+    groups = boto3.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    assert [(each["logGroupName"], each["retentionInDays"]) for each in groups] == [
+        (f"{prefix}{digits.slug}", 365)
+    ]
 
 
 @pytest.mark.usefixtures("account")

@@ -153,6 +153,15 @@ class Lake:
         """The partitions with a live version (empty ones too), sorted."""
         return self._names(*self._at(table, None))
 
+    def tables(self, namespace: str) -> list[str]:
+        """The tables of a namespace, a pipeline's, as ``namespace.table``, sorted."""
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        try:
+            return sorted(".".join(name) for name in self._catalog.list_tables(namespace))
+        except NoSuchNamespaceError:
+            return []
+
     def exists(self, table: str) -> bool:
         """Whether anything was ever written to the table."""
         return self.head(table) is not None
@@ -211,8 +220,10 @@ class Lake:
         """Remove files that killed or refused writes left, if last written that long ago.
 
         Returns their paths. No snapshot is touched; ``older_than`` must exceed the longest write.
+        Raises TableNotFound.
         """
-        self._at(table, None)
+        if self._load(table) is None:  # one whose first write was killed has orphans, too
+            raise TableNotFound(table, self.tables(identifier(table)[0]))
         return orphans.collect(self._catalog, identifier(table), older_than)
 
     def _load(self, table: str) -> Table | None:
@@ -226,21 +237,13 @@ class Lake:
     def _at(self, table: str, snapshot_id: int | None) -> tuple[Table, Snapshot]:
         handle = self._load(table)
         if handle is None or (current := handle.current_snapshot()) is None:
-            raise TableNotFound(table, self._tables(table))
+            raise TableNotFound(table, self.tables(identifier(table)[0]))
         if snapshot_id is None:
             return handle, current
         snapshot = handle.snapshot_by_id(snapshot_id)
         if snapshot is None:
             raise SnapshotNotFound(table, snapshot_id)
         return handle, snapshot
-
-    def _tables(self, table: str) -> list[str]:
-        from pyiceberg.exceptions import NoSuchNamespaceError
-
-        try:
-            return [".".join(name) for name in self._catalog.list_tables(identifier(table)[0])]
-        except NoSuchNamespaceError:
-            return []
 
     @staticmethod
     def _names(handle: Table, snapshot: Snapshot) -> list[str]:

@@ -22,7 +22,9 @@ from pandas.testing import assert_frame_equal
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 
+from mlops_assets.resources.lake.commit import load_or_create
 from mlops_assets.resources.lake.core import Lake
+from mlops_assets.resources.lake.errors import TableNotFound
 from mlops_assets_tests.resources.lake import lake_worker
 from mlops_assets_tests.resources.lake.lake_worker import (
     forever,
@@ -235,6 +237,19 @@ def test_a_full_disk_commits_nothing_and_leaves_no_rows_behind(
     assert [path for path in (tmp_path / "lake").rglob("*.parquet") if path.is_file()] == data
     assert local_lake.head(table) == head
     assert local_lake.write(table, "all", noise).changed
+
+
+def test_a_killed_first_write_leaves_orphans_too(lake: Lake, table: str) -> None:
+    """Fault 10: a table that was made, and never committed to."""
+    handle = load_or_create(lake._catalog, table)
+    with handle.io.new_output(f"{handle.location()}/data/half.parquet").create() as stream:
+        stream.write(b"left behind")
+    time.sleep(1.1)  # S3 knows whole seconds only
+    (removed,) = lake.collect_orphans(table, timedelta(0))
+    assert removed.endswith("half.parquet")
+    assert lake.write(table, "all", frame(1)).changed
+    with pytest.raises(TableNotFound, match=f"{table}_gone is not in the lake; there is: {table}"):
+        lake.collect_orphans(f"{table}_gone")
 
 
 def test_orphans_go_after_a_grace_time_and_nothing_else(lake: Lake, table: str) -> None:
