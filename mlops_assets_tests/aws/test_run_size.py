@@ -172,6 +172,7 @@ def _target() -> ModuleTarget:
     )
 
 
+@pytest.mark.integration
 @pytest.mark.nightly
 @pytest.mark.parametrize(
     ("assets", "tags", "size"),
@@ -194,6 +195,7 @@ def test_what_the_ui_materializes_gets_the_size_of_its_assets(
     assert ecs.size(run) == size
 
 
+@pytest.mark.integration
 @pytest.mark.nightly
 def test_a_job_without_tags_gets_it_too(ecs: Ecs) -> None:
     run = ecs.materialize(job="both")
@@ -201,6 +203,7 @@ def test_a_job_without_tags_gets_it_too(ecs: Ecs) -> None:
     assert ecs.size(run) == ("4096", "18432")
 
 
+@pytest.mark.integration
 @pytest.mark.nightly
 def test_dagsters_own_launcher_gives_it_the_default(ecs: Ecs) -> None:
     """Negative control: without ours, the tags of assets say nothing."""
@@ -217,6 +220,7 @@ def test_dagsters_own_launcher_gives_it_the_default(ecs: Ecs) -> None:
     ecs.instance.report_run_canceled(run)
 
 
+@pytest.mark.integration
 @pytest.mark.nightly
 def test_a_run_that_no_task_can_hold_fails_and_says_why(ecs: Ecs) -> None:
     """RunTask's own refusal names no asset, no tag and no remedy."""
@@ -229,6 +233,7 @@ def test_a_run_that_no_task_can_hold_fails_and_says_why(ecs: Ecs) -> None:
     assert "ecs/memory 200000 is more than a task of Fargate has" in logs
 
 
+@pytest.mark.integration
 @pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:Error loading repository location:UserWarning")
 def test_a_code_location_that_does_not_load_stops_no_launch(
@@ -247,6 +252,7 @@ def test_a_code_location_that_does_not_load_stops_no_launch(
     ecs.instance.report_run_canceled(run)
 
 
+@pytest.mark.integration
 @pytest.mark.nightly
 def test_the_launcher_is_light_and_of_no_beta() -> None:
     """Daemon and webserver load it when they start, and a warning of theirs is in every log."""

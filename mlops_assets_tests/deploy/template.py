@@ -6,6 +6,7 @@ Not by cfn-lint's reader: importing that costs each process that collects the te
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ _Reader.add_multi_constructor("!", _intrinsic)
 _Reader.add_constructor("tag:yaml.org,2002:timestamp", _Reader.construct_yaml_str)
 
 
+@cache
 def parse(path: Path) -> Template:
-    """The template of a file."""
+    """The template of a file, read once: who breaks it, breaks a copy."""
     return _Reader(path.read_text()).get_single_data()
 
 

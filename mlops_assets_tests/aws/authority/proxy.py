@@ -103,7 +103,7 @@ def in_front_of(server: str, authority: Authority) -> Iterator[str]:
         request_queue_size = 128
 
     with Server(("127.0.0.1", 0), Handler) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{proxy.server_port}"

@@ -102,7 +102,7 @@ def refused(method: str, url: str, headers: dict[str, str], body: bytes) -> str:
 @contextmanager
 def serving(artifacts: str) -> Iterator[TrackingServer]:
     server = TrackingServer(artifacts)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield server

@@ -36,7 +36,7 @@ class DataApi:
         self.sql.create_function("DATE_TRUNC", 2, lambda _, t: f"{t[:13]}:00:00")
         handler = type("Handler", (_Handler,), {"api": self})
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def close(self) -> None:
