@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import dagster as dg
 from rich.console import Console
-from rich.table import Table
 
 from mlops_assets.cli.errors import CommandError
 from mlops_assets.cli.instance import open_instance
@@ -23,6 +22,8 @@ from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
+from mlops_assets.resources.sagemaker.registry import promotion, registry
+from mlops_assets.resources.sagemaker.registry.lifecycle_state import Standing, State
 from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -30,6 +31,7 @@ from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 
 console = Console(highlight=False)
+_REIGNED: tuple[State, ...] = ("champion", "previous")
 
 
 @dataclass(frozen=True)
@@ -133,42 +135,55 @@ def status() -> None:
             return
         console.print(f"Local SageMaker API: {server.url} (process {server.pid})")
     client = world.sagemaker.client()
+    endpoints = client.list_endpoints(MaxResults=20)
     _show(
         "Endpoints",
         ("name", "status", "updated"),
         [
             (e["EndpointName"], e["EndpointStatus"], f"{e['LastModifiedTime']:%Y-%m-%d %H:%M}")
-            for e in client.list_endpoints(MaxResults=20)["Endpoints"]
+            for e in endpoints["Endpoints"]
         ],
+        more="NextToken" in endpoints,
     )
+    jobs = client.list_training_jobs(MaxResults=10)
     _show(
         "Training jobs",
         ("name", "status", "started"),
         [
             (j["TrainingJobName"], j["TrainingJobStatus"], f"{j['CreationTime']:%Y-%m-%d %H:%M}")
-            for j in client.list_training_jobs(MaxResults=10)["TrainingJobSummaries"]
+            for j in jobs["TrainingJobSummaries"]
         ],
+        more="NextToken" in jobs,
     )
     groups = client.list_model_package_groups(MaxResults=50)["ModelPackageGroupSummaryList"]
+    packages = [promotion.list_standings(client, g["ModelPackageGroupName"]) for g in groups]
+    shown = [standing for group in packages for standing in _telling(group)]
     _show(
         "Model packages",
-        ("package", "approval"),
+        ("package", "state", "as of"),
         [
-            (package["ModelPackageArn"], package.get("ModelApprovalStatus", ""))
-            for group in groups
-            for package in client.list_model_packages(
-                ModelPackageGroupName=group["ModelPackageGroupName"],
-                SortBy="CreationTime",
-                SortOrder="Descending",
-                MaxResults=5,
-            )["ModelPackageSummaryList"]
+            (each.arn, each.state, registry.describe(client, each.arn).lineage.get("as_of", ""))
+            for each in shown
         ],
+        more=len(shown) < sum(map(len, packages)),
     )
 
 
-def _show(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console.print()
-    console.print(table if rows else f"{title}: none")
+def _telling(group: Sequence[Standing]) -> list[Standing]:
+    """The newest five of a group, the champion, and the one to go back to; newest first."""
+    newest = sorted(group, key=lambda standing: -standing.version)
+    reigns = [max((s for s in group if s.state == which), default=None) for which in _REIGNED]
+    return [each for n, each in enumerate(newest) if n < 5 or each in reigns]
+
+
+def _show(
+    title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, more: bool
+) -> None:
+    """A table whose lines a narrow terminal folds itself: an ARN is copied whole."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    console.print(f"\n[bold]{title}[/]" if rows else f"\n{title}: none")
+    for row in (columns, *rows) if rows else ():
+        line = "  ".join(map(str.ljust, row, widths)).rstrip()
+        console.print(line, soft_wrap=True, markup=False, style="dim" if row is columns else "")
+    if more:
+        console.print("… and older ones", style="dim")

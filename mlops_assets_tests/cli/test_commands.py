@@ -102,6 +102,8 @@ def test_the_printed_boto3_lines_run_as_they_are(demo, shell):
 
 def test_the_second_demo_changes_nothing(demo, shell):
     before = shell.mlops("status", fresh=True).stdout
+    assert re.search(r"model-package/diabetes/1 +champion", before)
+    assert "older" not in before
     again = shell.mlops("demo", "diabetes")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("up to date") == 2

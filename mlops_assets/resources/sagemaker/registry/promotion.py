@@ -32,12 +32,12 @@ def mark_champion(client: Any, group: str, package_arn: str, *, reason: str = ""
     Raises:
         registry.RegistryError: the group has no such package.
     """
-    standings = _standings(client, group)
+    standings = list_standings(client, group)
     mine = _of(standings, group, package_arn)
     if _reigning(standings) != mine:
         term = 1 + max(standing.term for standing in standings)
         _write(client, package_arn, life_cycle("champion", term, reason or "serves"))
-    _leave_one(client, _standings(client, group))
+    _leave_one(client, list_standings(client, group))
 
 
 def mark_rolled_back(client: Any, group: str, package_arn: str, *, reason: str) -> None:
@@ -45,7 +45,7 @@ def mark_rolled_back(client: Any, group: str, package_arn: str, *, reason: str) 
 
     SageMaker itself then refuses to deploy it, until a person approves it again.
     """
-    mine = _of(_standings(client, group), group, package_arn)
+    mine = _of(list_standings(client, group), group, package_arn)
     _write(
         client,
         package_arn,
@@ -57,7 +57,7 @@ def mark_rolled_back(client: Any, group: str, package_arn: str, *, reason: str) 
 
 def reinstate(client: Any, group: str, package_arn: str, *, reason: str) -> None:
     """Undo `mark_rolled_back` of a package that serves on, because the way back failed."""
-    mine = _of(_standings(client, group), group, package_arn)
+    mine = _of(list_standings(client, group), group, package_arn)
     _write(
         client,
         package_arn,
@@ -69,7 +69,7 @@ def reinstate(client: Any, group: str, package_arn: str, *, reason: str) -> None
 
 def approve(client: Any, group: str, package_arn: str, *, by: str, reason: str = "") -> None:
     """A person's word that a package may serve, kept with their name, in one request."""
-    mine = _of(_standings(client, group), group, package_arn)
+    mine = _of(list_standings(client, group), group, package_arn)
     # Who serves, or did and waits as the one to go back to, stays that.
     state: State = mine.state if mine.state in ("champion", "previous") else "approved"
     _write(
@@ -83,7 +83,7 @@ def approve(client: Any, group: str, package_arn: str, *, by: str, reason: str =
 
 def reject(client: Any, group: str, package_arn: str, *, by: str, reason: str = "") -> None:
     """A person's word that a package may not serve. What serves now serves on."""
-    mine = _of(_standings(client, group), group, package_arn)
+    mine = _of(list_standings(client, group), group, package_arn)
     state: State = "champion" if mine.state == "champion" else "rejected"
     _write(
         client,
@@ -96,20 +96,20 @@ def reject(client: Any, group: str, package_arn: str, *, by: str, reason: str = 
 
 def champion(client: Any, group: str) -> ModelPackage | None:
     """The package that the registry takes for the one that serves; None where there is none."""
-    reigning = _reigning(_standings(client, group))
+    reigning = _reigning(list_standings(client, group))
     return registry.describe(client, reigning.arn) if reigning else None
 
 
 def previous(client: Any, group: str) -> ModelPackage | None:
     """The last champion that may still serve, which `mlops rollback` brings back; or None."""
-    standings = _standings(client, group)
+    standings = list_standings(client, group)
     former = [s for s in standings if s.state == "previous" and s != _reigning(standings)]
     return registry.describe(client, max(former).arn) if former else None
 
 
 def in_state(client: Any, group: str, state: State) -> list[ModelPackage]:
     """Packages in a state, oldest first. ``approved`` ones have not served since their approval."""
-    standings = sorted(_standings(client, group), key=lambda standing: standing.version)
+    standings = sorted(list_standings(client, group), key=lambda standing: standing.version)
     return [registry.describe(client, s.arn) for s in standings if s.state == state]
 
 
@@ -120,12 +120,12 @@ def reconcile(client: Any, group: str, serving_arn: str | None) -> None:
     """
     if serving_arn is None:
         return
-    if _of(_standings(client, group), group, serving_arn).state != "rolled-back":
+    if _of(list_standings(client, group), group, serving_arn).state != "rolled-back":
         mark_champion(client, group, serving_arn, reason="serves, as the endpoint says")
 
 
-def _standings(client: Any, group: str) -> list[Standing]:
-    """How every version of a group stands, by its list."""
+def list_standings(client: Any, group: str) -> list[Standing]:
+    """How every version of a group stands, by its list; none where there is no such group."""
     pages = client.get_paginator("list_model_packages").paginate(
         ModelPackageGroupName=group, PaginationConfig={"PageSize": 100}
     )
