@@ -68,7 +68,7 @@ def told_anew(found: Targets, scene: Scene) -> Iterator[dg.RunRequest]:
         return  # it answers, and is not proven yet: it may be taken back
     partition = records[0].partition
     # Who comes to serve a second time is a champion anew: the registry has noted it.
-    reign = f"{champion.version}:{champion.modified:%Y%m%dT%H%M%S}"
+    reign = f"{champion.version}:{champion.modified:%Y%m%dT%H%M%S.%f}"
     yield dg.RunRequest(
         run_key=f"{found.pipeline.name}:drift:{partition}:{reign}",
         partition_key=partition,

@@ -31,7 +31,7 @@ def main() -> None:
             print(json.dumps({"sensor": sensor.name, **said}), flush=True)
         for job in defs.resolve_all_job_defs():
             if job.name.endswith("_housekeeping"):
-                done = job.execute_in_process(instance=instance, raise_on_error=False)
+                done = job.execute_in_process(raise_on_error=False)
                 said = {} if done.success else {"failed": str(done.all_events)[-2000:]}
                 print(json.dumps({"sensor": job.name, **said}), flush=True)
 
