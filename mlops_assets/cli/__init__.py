@@ -65,7 +65,7 @@ def down() -> None:
 @app.command()
 def status() -> None:
     """Show what is running: the SageMaker API, endpoints, training jobs, newest packages."""
-    from mlops_assets.cli.world import status as run
+    from mlops_assets.cli.status import run
 
     run()
 

@@ -1,11 +1,10 @@
-"""`mlops up`, `down` and `status`: the local SageMaker API and what it holds.
+"""`mlops up` and `down`: the local SageMaker API.
 
 Also the `World` that every other command works in: settings, definitions, Dagster's instance.
 """
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +21,6 @@ from mlops_assets.pipelines import declared
 from mlops_assets.resources.lake.core import Lake
 from mlops_assets.resources.lake.resource import LakeResource
 from mlops_assets.resources.records import Store
-from mlops_assets.resources.sagemaker.registry import promotion, registry
-from mlops_assets.resources.sagemaker.registry.lifecycle_state import Standing, State
 from mlops_assets.resources.sagemaker.registry.signing import Signing
 from mlops_assets.resources.sagemaker.requests import Placement
 from mlops_assets.resources.sagemaker.session import SageMakerResource
@@ -31,7 +28,6 @@ from mlops_assets.sagemaker_local import lifecycle
 from mlops_assets.settings import Settings
 
 console = Console(highlight=False)
-_REIGNED: tuple[State, ...] = ("champion", "previous")
 
 
 @dataclass(frozen=True)
@@ -122,68 +118,3 @@ def up() -> None:
 def down() -> None:
     stopped = lifecycle.stop(Settings.load().sagemaker_home)
     console.print("Stopped." if stopped else "Nothing was running.")
-
-
-def status() -> None:
-    world = World.open()
-    settings = world.settings
-    if settings.is_local:
-        server = lifecycle.running(settings.sagemaker_home)
-        if server is None:
-            start = f"[bold]{program()} up[/]"
-            console.print(f"The local SageMaker API is not running. Start it with {start}")
-            return
-        console.print(f"Local SageMaker API: {server.url} (process {server.pid})")
-    client = world.sagemaker.client()
-    endpoints = client.list_endpoints(MaxResults=20)
-    _show(
-        "Endpoints",
-        ("name", "status", "updated"),
-        [
-            (e["EndpointName"], e["EndpointStatus"], f"{e['LastModifiedTime']:%Y-%m-%d %H:%M}")
-            for e in endpoints["Endpoints"]
-        ],
-        more="NextToken" in endpoints,
-    )
-    jobs = client.list_training_jobs(MaxResults=10)
-    _show(
-        "Training jobs",
-        ("name", "status", "started"),
-        [
-            (j["TrainingJobName"], j["TrainingJobStatus"], f"{j['CreationTime']:%Y-%m-%d %H:%M}")
-            for j in jobs["TrainingJobSummaries"]
-        ],
-        more="NextToken" in jobs,
-    )
-    groups = client.list_model_package_groups(MaxResults=50)["ModelPackageGroupSummaryList"]
-    packages = [promotion.list_standings(client, g["ModelPackageGroupName"]) for g in groups]
-    shown = [standing for group in packages for standing in _telling(group)]
-    _show(
-        "Model packages",
-        ("package", "state", "as of"),
-        [
-            (each.arn, each.state, registry.describe(client, each.arn).lineage.get("as_of", ""))
-            for each in shown
-        ],
-        more=len(shown) < sum(map(len, packages)),
-    )
-
-
-def _telling(group: Sequence[Standing]) -> list[Standing]:
-    """The newest five of a group, the champion, and the one to go back to; newest first."""
-    newest = sorted(group, key=lambda standing: -standing.version)
-    reigns = [max((s for s in group if s.state == which), default=None) for which in _REIGNED]
-    return [each for n, each in enumerate(newest) if n < 5 or each in reigns]
-
-
-def _show(
-    title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, more: bool
-) -> None:
-    """A table whose lines a narrow terminal folds itself: an ARN is copied whole."""
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    console.print(f"\n[bold]{title}[/]" if rows else f"\n{title}: none")
-    for row in (columns, *rows) if rows else ():
-        line = "  ".join(map(str.ljust, row, widths)).rstrip()
-        console.print(line, soft_wrap=True, markup=False, style="dim" if row is columns else "")
-    if more:
-        console.print("… and older ones", style="dim")

@@ -1,6 +1,6 @@
 """What `mlops status` shows of a group with a history; the ordinary case is test_commands' demo."""
 
-from mlops_assets.cli.world import _telling
+from mlops_assets.cli.status import _telling
 from mlops_assets.resources.sagemaker.registry.lifecycle_state import Standing, State
 
 
