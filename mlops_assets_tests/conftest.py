@@ -6,6 +6,7 @@ And what is collected of this folder (test modules, no doctests), in which order
 import gc
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Generator
 
@@ -97,3 +98,22 @@ def pytest_runtest_setup() -> None:
     kept = getattr(storage, "_instance_weakref", None)
     if kept is not None and kept() is None:
         _current_storage.set(None)
+
+
+# What keeps clients of AWS, or what they answered, as long as the process lives.
+_KEEP = (
+    ("mlops_assets.resources.records", "_opened"),
+    ("mlops_assets.resources.ingestion.unloading", "_opened"),
+    ("mlops_assets.resources.ingestion.glue_partitions", "column_type"),
+    ("mlops_assets.resources.lake.resource", "_opened"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_client_of_another_module() -> None:
+    """Forget clients of a server that is gone, or of another test's, and boto3's keys for it."""
+    for name, keeper in _KEEP:
+        if name in sys.modules:
+            getattr(sys.modules[name], keeper).cache_clear()
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None
