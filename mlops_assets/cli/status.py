@@ -27,35 +27,30 @@ def run() -> None:
             return
         console.print(f"Local SageMaker API: {server.url} (process {server.pid})")
     client = world.sagemaker.client()
-    endpoints = client.list_endpoints(MaxResults=20)
-    _show(
-        "Endpoints",
-        ("name", "status", "updated"),
-        [
-            (e["EndpointName"], e["EndpointStatus"], f"{e['LastModifiedTime']:%Y-%m-%d %H:%M}")
-            for e in endpoints["Endpoints"]
-        ],
-        more="NextToken" in endpoints,
-    )
-    jobs = client.list_training_jobs(MaxResults=10)
-    _show(
-        "Training jobs",
-        ("name", "status", "started"),
-        [
-            (j["TrainingJobName"], j["TrainingJobStatus"], f"{j['CreationTime']:%Y-%m-%d %H:%M}")
-            for j in jobs["TrainingJobSummaries"]
-        ],
-        more="NextToken" in jobs,
-    )
-    groups = client.list_model_package_groups(MaxResults=50)["ModelPackageGroupSummaryList"]
+    _show_newest(client, "endpoints", "Endpoint", ("LastModifiedTime", "updated"), most=20)
+    _show_newest(client, "training_jobs", "TrainingJob", ("CreationTime", "started"), most=10)
+    listed = client.list_model_package_groups(MaxResults=50)
+    groups = listed["ModelPackageGroupSummaryList"]
     packages = [promotion.list_standings(client, g["ModelPackageGroupName"]) for g in groups]
     shown = [standing for group in packages for standing in _telling(group)]
     _show(
         "Model packages",
         ("package", "state", "as of"),
         [(each.arn, each.state, _as_of(client, each.arn)) for each in shown],
-        more=len(shown) < sum(map(len, packages)),
+        more=len(shown) < sum(map(len, packages)) or "NextToken" in listed,
     )
+
+
+def _show_newest(client: Any, plural: str, kind: str, time: tuple[str, str], *, most: int) -> None:
+    """What SageMaker lists of a kind; ``time``: its member, and what is written above it."""
+    answer = getattr(client, f"list_{plural}")(MaxResults=most)
+    (found,) = (value for value in answer.values() if isinstance(value, list))
+    rows = [
+        (each[f"{kind}Name"], each[f"{kind}Status"], f"{each[time[0]]:%Y-%m-%d %H:%M}")
+        for each in found
+    ]
+    title = plural.replace("_", " ").capitalize()
+    _show(title, ("name", "status", time[1]), rows, more="NextToken" in answer)
 
 
 def _as_of(client: Any, arn: str) -> str:

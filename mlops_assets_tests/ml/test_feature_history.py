@@ -2,13 +2,11 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_assets.ml.feature_history import DELETED, ENTITY, EVENT, INVOKED, WRITTEN, as_of
 
-# Each makes tables of some tens of milliseconds.
-FEW = 40
 START = pd.Timestamp("2024-01-01", tz="UTC")
 HOURS = st.integers(0, 6)
 WRITES = st.lists(
@@ -54,7 +52,6 @@ def by_hand(writes: list[tuple], entity: str, moment: int, known: str) -> int | 
 
 
 @pytest.mark.parametrize("known", ["event_time", "invocation"])
-@settings(max_examples=FEW)
 @given(writes=WRITES, asked=ASKED)
 def test_it_is_what_a_search_by_hand_finds(writes, asked, known):
     moments = times([moment for _, moment in asked])
@@ -64,7 +61,6 @@ def test_it_is_what_a_search_by_hand_finds(writes, asked, known):
     assert [None if pd.isna(x) else x for x in found["x"]] == expected
 
 
-@settings(max_examples=FEW)
 @given(writes=WRITES, asked=ASKED)
 def test_what_comes_later_changes_no_answer(writes, asked):
     """Leakage: a model trained on what only became known after its prediction."""
@@ -76,7 +72,6 @@ def test_what_comes_later_changes_no_answer(writes, asked):
     pd.testing.assert_frame_equal(*found)
 
 
-@settings(max_examples=FEW)
 @given(writes=WRITES, order=st.randoms(use_true_random=False), asked=ASKED)
 def test_neither_the_order_nor_a_second_copy_of_the_writes_matters(writes, order, asked):
     """Files come in any order, and a batch that was written twice is in two of them."""
