@@ -3,7 +3,7 @@
 Here: lists. Not here: how a pipeline is doing (`mlops health`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_assets.cli.names import program
@@ -27,8 +27,10 @@ def run() -> None:
             return
         console.print(f"Local SageMaker API: {server.url} (process {server.pid})")
     client = world.sagemaker.client()
-    _show_newest(client, "endpoints", "Endpoint", ("LastModifiedTime", "updated"), most=20)
-    _show_newest(client, "training_jobs", "TrainingJob", ("CreationTime", "started"), most=10)
+    endpoints = client.list_endpoints(MaxResults=20)
+    _show_newest("Endpoints", endpoints, "Endpoint", ("LastModifiedTime", "updated"))
+    jobs = client.list_training_jobs(MaxResults=10)
+    _show_newest("Training jobs", jobs, "TrainingJob", ("CreationTime", "started"))
     listed = client.list_model_package_groups(MaxResults=50)
     groups = listed["ModelPackageGroupSummaryList"]
     packages = [promotion.list_standings(client, g["ModelPackageGroupName"]) for g in groups]
@@ -41,15 +43,13 @@ def run() -> None:
     )
 
 
-def _show_newest(client: Any, plural: str, kind: str, time: tuple[str, str], *, most: int) -> None:
-    """What SageMaker lists of a kind; ``time``: its member, and what is written above it."""
-    answer = getattr(client, f"list_{plural}")(MaxResults=most)
+def _show_newest(title: str, answer: Mapping[str, Any], kind: str, time: tuple[str, str]) -> None:
+    """SageMaker's list of a kind; ``time``: its member, and what is written above it."""
     (found,) = (value for value in answer.values() if isinstance(value, list))
     rows = [
         (each[f"{kind}Name"], each[f"{kind}Status"], f"{each[time[0]]:%Y-%m-%d %H:%M}")
         for each in found
     ]
-    title = plural.replace("_", " ").capitalize()
     _show(title, ("name", "status", time[1]), rows, more="NextToken" in answer)
 
 
