@@ -60,6 +60,24 @@ def _services(tree: ast.AST) -> Iterator[tuple[str, bool]]:
                 yield str(node.args[0].value), function == "_client"
 
 
+def computed_names(files: Iterable[Path]) -> list[str]:
+    """Where a method of something else is taken by a name put together at run time.
+
+    ``getattr(client, f"list_{kind}")`` calls what `needed_actions` cannot see; a whole name in a
+    table is seen there.
+    """
+    place = {"getattr": 1, "get_paginator": 0, "get_waiter": 0}  # of the name among the arguments
+    return [
+        f"{file.name}:{node.lineno}"
+        for file in sorted(files)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and (at := place.get(ast.unparse(node.func).rpartition(".")[2])) is not None
+        and any(isinstance(name, ast.JoinedStr | ast.BinOp) for name in node.args[at : at + 1])
+        and ast.unparse(node.args[0]) != "self"
+    ]
+
+
 def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Names that may be a client's method: ``client.stop_job``, ``get_paginator("list_jobs")``.
 

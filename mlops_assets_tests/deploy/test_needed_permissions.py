@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets_tests.deploy import iam
-from mlops_assets_tests.deploy.calls import needed_actions
+from mlops_assets_tests.deploy.calls import computed_names, needed_actions
 from mlops_assets_tests.deploy.policy import Statement
 from mlops_assets_tests.deploy.template import CONTAINER, WORKER, Template, full
 
@@ -182,6 +182,19 @@ kms.sign(KeyId="x")
         "logs:DescribeLogStreams",
         "sagemaker:StopTrainingJob",
     }
+
+
+def test_every_operation_is_called_by_a_whole_name(tmp_path: Path) -> None:
+    """``getattr(client, f"list_{kind}")``: a call that the tests above do not see."""
+    assert computed_names(PACKAGE.rglob("*.py")) == []
+    source = tmp_path / "source.py"
+    source.write_text("""
+getattr(client, f"list_{kind}")()
+client.get_paginator("list_" + kind)
+getattr(client, kind.lists)()
+getattr(self, f"{kind}_image")
+""")
+    assert set(computed_names([source])) == {"source.py:2", "source.py:3"}
 
 
 def test_the_container_gets_what_it_calls_and_no_more_of_sagemaker() -> None:
