@@ -39,7 +39,7 @@ def spot(wait: int = 600, **tags: str) -> dict:
 
 def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(api: LocalApi):
     """Fault matrix 17: without the checkpoint an interrupted training costs as much again."""
-    given = spot(spot_interruption="1.2")
+    given = spot(spot_interruption="2")
     checkpoints = {"CheckpointConfig": {"S3Uri": "s3://data/spot"}}
     job = api.train("spot", EPOCHS, **given, **checkpoints)
     assert job["TrainingJobStatus"] == "Completed", job
@@ -62,7 +62,7 @@ def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(api: LocalApi):
 def test_a_script_that_keeps_no_checkpoint_starts_anew(api: LocalApi):
     """The negative control: what another instance left on its disk is gone."""
     script = EPOCHS.replace("/opt/ml/checkpoints/epoch", "/opt/ml/model/kept")
-    job = api.train("forgetful", script, **spot(spot_interruption="0.5"))
+    job = api.train("forgetful", script, **spot(spot_interruption="1.5"))
     assert way(job).count("Interrupted") == 1
     starts = [line for line in api.lines("forgetful") if line.startswith("from")]
     assert starts == ["from 0", "from 0"]
@@ -70,7 +70,7 @@ def test_a_script_that_keeps_no_checkpoint_starts_anew(api: LocalApi):
 
 def test_the_wait_for_spot_capacity_has_an_end(api: LocalApi):
     """MaxWaitTimeInSeconds: a job for which no capacity comes back must not wait for ever."""
-    tags = spot(wait=2, spot_interruption="0.3 wait=60")
+    tags = spot(wait=6, spot_interruption="0.2 wait=60")  # a busy machine starts it in seconds
     job = api.train("no-capacity", EPOCHS, **tags)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
     assert way(job)[-3:] == ["Interrupted", "Starting", "MaxWaitTimeExceeded"]
